@@ -1,1 +1,4 @@
+//! Recipe to rootfs to packed, signed image.
 
+pub mod base;
+pub mod layer;

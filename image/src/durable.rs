@@ -163,6 +163,18 @@ impl Staging {
         &self.path
     }
 
+    /// Renames the directory to `target` without syncing anything: for caches,
+    /// whose loss costs only time.
+    ///
+    /// # Errors
+    /// The rename failed; the staging directory is then removed.
+    pub fn keep(mut self, target: &Path) -> Result<()> {
+        fs::rename(&self.path, target)
+            .map_err(failed("rename the staging directory to", target))?;
+        self.lock = None;
+        Ok(())
+    }
+
     /// Syncs the file system, renames the directory to `target` (on the same
     /// file system), and syncs the parent.
     ///
