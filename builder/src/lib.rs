@@ -1,4 +1,6 @@
 //! Recipe to rootfs to packed, signed image.
 
 pub mod base;
+pub mod confine;
 pub mod layer;
+pub mod userns;
