@@ -1,1 +1,30 @@
-fn main() {}
+//! `hatchery`: arguments in, one library verb called, an exit code out.
+//!
+//! This crate owns the command line, the terminal, the environment and the
+//! clock. It never does anything that a library could do.
+
+mod arguments;
+mod commands;
+mod environment;
+mod exit;
+mod hint;
+mod interrupt;
+mod progress;
+mod size;
+mod terminal;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Before any thread exists: what these enter wants a process of one thread.
+    if let Some(code) = commands::helper() {
+        return code;
+    }
+    let cli = arguments::Cli::parse();
+    // Every TLS connection uses ring. Only a second call could fail.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let terminal = terminal::Terminal::new(&cli.global);
+    let result = interrupt::watch(&terminal).and_then(|()| cli.command.run(&terminal));
+    terminal.end(result)
+}

@@ -1,0 +1,95 @@
+//! The command line: what is global, and the list of subcommands.
+
+use crate::commands;
+use crate::exit;
+use crate::terminal::Terminal;
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  hatchery key new --name 'My images' --email images@example.org
+  hatchery build debian                          recipe to signed image
+  hatchery publish images/debian --store /srv/images
+  hatchery serve --store /srv/images --listen 0.0.0.0:8080
+  hatchery import debian --mirror http://mirror:8080/ --key mirror.pgp --limit 16G
+
+Each subcommand explains itself: hatchery build --help";
+
+/// Builds operating-system trees for systemd-nspawn, signs them, serves them
+/// and puts them on hosts.
+///
+/// A recipe becomes a signed image (build), an image becomes part of a store
+/// (publish), a store is served over HTTP (serve), and a host makes a machine
+/// of an image (import), which machinectl or systemd-nspawn then starts.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hatchery",
+    version,
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{}\n\n{ENVIRONMENT}", exit::TABLE),
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+)]
+pub(crate) struct Cli {
+    /// What every subcommand takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const ENVIRONMENT: &str = "\
+Environment:
+  GNUPGHOME          where the private keys are (gpg's own default otherwise)
+  SOURCE_DATE_EPOCH  the newest time inside an image, in seconds since 1970
+  XDG_CACHE_HOME     downloads are kept in hatchery/ beneath it; otherwise in
+                     /var/cache/hatchery (root) or ~/.cache/hatchery
+  NO_COLOR           no colours, if set";
+
+/// What every subcommand takes.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Global {
+    /// Show results, warnings and errors, but no progress
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more; twice and three times for the log
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Print JSON lines on stdout: events while it runs, then the result or the error
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Prints completions for a shell
+    #[command(hide = true)]
+    Completions(commands::completions::Arguments),
+    /// Writes the man pages
+    #[command(hide = true)]
+    Man(commands::man::Arguments),
+}
+
+impl Command {
+    /// Does it.
+    pub(crate) fn run(&self, terminal: &Terminal) -> anyhow::Result<()> {
+        match self {
+            Self::Completions(arguments) => commands::completions::run(arguments, terminal),
+            Self::Man(arguments) => commands::man::run(arguments, terminal),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,13 @@
+//! One file a subcommand: its arguments, and a few lines that call one verb
+//! of a library and show what it returned.
+
+pub(crate) mod completions;
+pub(crate) mod man;
+
+use std::process::ExitCode;
+
+/// Runs a helper process that a library asked for, if this is one. Helpers
+/// are not part of the command line: their arguments are the library's own.
+pub(crate) fn helper() -> Option<ExitCode> {
+    None
+}

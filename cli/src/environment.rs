@@ -1,0 +1,75 @@
+//! The only place that reads the environment, the home directory and the clock.
+//! Libraries are handed what is found here.
+
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Now, by this host's clock.
+#[expect(clippy::disallowed_methods, reason = "the one reader of the clock")]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// The GnuPG home that `GNUPGHOME` names; GnuPG finds the usual one itself.
+pub(crate) fn gnupg_home() -> Option<PathBuf> {
+    path("GNUPGHOME")
+}
+
+/// Where downloads are kept: `$XDG_CACHE_HOME/hatchery`, `~/.cache/hatchery`,
+/// and `/var/cache/hatchery` for root.
+pub(crate) fn cache() -> anyhow::Result<PathBuf> {
+    if let Some(cache) = path("XDG_CACHE_HOME") {
+        return Ok(cache.join("hatchery"));
+    }
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/cache/hatchery"));
+    }
+    let home = path("HOME").context("HOME is not set; say --cache-dir DIR")?;
+    Ok(home.join(".cache/hatchery"))
+}
+
+/// `SOURCE_DATE_EPOCH`, in seconds since 1970.
+pub(crate) fn source_date_epoch() -> anyhow::Result<Option<i64>> {
+    let Some(text) = variable("SOURCE_DATE_EPOCH") else {
+        return Ok(None);
+    };
+    match text.to_str().and_then(|t| t.parse().ok()) {
+        Some(seconds) if seconds >= 0 => Ok(Some(seconds)),
+        _ => bail!("SOURCE_DATE_EPOCH is {text:?}, which is not a number of seconds since 1970"),
+    }
+}
+
+/// Whether colours are unwelcome (<https://no-color.org>).
+pub(crate) fn no_color() -> bool {
+    variable("NO_COLOR").is_some()
+}
+
+/// Where recipes are looked for when they are named and not given by path.
+pub(crate) fn recipe_folders() -> Vec<PathBuf> {
+    let mut folders = vec![
+        PathBuf::from("recipes"),
+        PathBuf::from("/etc/hatchery/recipes"),
+    ];
+    // The tree that `make install PREFIX=…` laid out holds bin/ and share/.
+    if let Some(prefix) = env::current_exe()
+        .ok()
+        .and_then(|program| Some(program.parent()?.parent()?.to_owned()))
+    {
+        folders.push(prefix.join("share/hatchery/recipes"));
+    }
+    folders.push(PathBuf::from("/usr/local/share/hatchery/recipes"));
+    folders.push(PathBuf::from("/usr/share/hatchery/recipes"));
+    folders.dedup();
+    folders
+}
+
+fn path(name: &str) -> Option<PathBuf> {
+    variable(name).map(PathBuf::from)
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
