@@ -6,7 +6,13 @@
 //! Signatures are detached OpenPGP signatures, with the primary fingerprint
 //! of their key as `keyid`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
+
+/// Longest envelope that is opened, in bytes: the largest payload there is, a
+/// catalog of 16 MiB, in base64, and signatures.
+pub const ENVELOPE_MAX: usize = 24 << 20;
 
 /// An envelope as it stands in a file. What is inside is untrusted until
 /// [`crate::Keyring::verify_envelope`] has returned it.
@@ -28,6 +34,93 @@ pub struct Signature {
     pub keyid: String,
     /// The binary detached signature, in base64.
     pub sig: String,
+}
+
+/// Why bytes are not an envelope of the expected type.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnvelopeError {
+    /// It is longer than [`ENVELOPE_MAX`].
+    #[error("it is {0} bytes long; at most {ENVELOPE_MAX} are read")]
+    TooLarge(usize),
+    /// It is not JSON of the expected shape.
+    #[error("it is not a JSON object with payloadType, payload and signatures")]
+    Json(#[source] serde_json::Error),
+    /// It holds something else.
+    #[error("it holds {found:?}, not {expected:?}")]
+    PayloadType {
+        /// What was asked for.
+        expected: String,
+        /// What it says it holds, cut to 200 characters.
+        found: String,
+    },
+    /// Its payload or a signature is not base64.
+    #[error("its {what} is not base64")]
+    Base64 {
+        /// `payload` or `signature`.
+        what: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: base64::DecodeError,
+    },
+}
+
+/// What an envelope holds; nothing of it is verified.
+pub(crate) struct Opened {
+    pub(crate) payload: Vec<u8>,
+    /// What the signatures cover.
+    pub(crate) digested: Vec<u8>,
+    pub(crate) signatures: Vec<Vec<u8>>,
+}
+
+/// Takes an envelope apart for verification.
+pub(crate) fn open(bytes: &[u8], payload_type: &str) -> Result<Opened, EnvelopeError> {
+    if bytes.len() > ENVELOPE_MAX {
+        return Err(EnvelopeError::TooLarge(bytes.len()));
+    }
+    let envelope: Envelope = serde_json::from_slice(bytes).map_err(EnvelopeError::Json)?;
+    if envelope.payload_type != payload_type {
+        return Err(EnvelopeError::PayloadType {
+            expected: payload_type.to_owned(),
+            found: envelope.payload_type.chars().take(200).collect(),
+        });
+    }
+    let decode = |what, text: &str| {
+        BASE64
+            .decode(text)
+            .map_err(|source| EnvelopeError::Base64 { what, source })
+    };
+    let payload = decode("payload", &envelope.payload)?;
+    Ok(Opened {
+        digested: pre_authentication_encoding(payload_type, &payload),
+        payload,
+        signatures: envelope
+            .signatures
+            .iter()
+            .map(|s| decode("signature", &s.sig))
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+/// The bytes of an envelope's file: indented JSON with a final newline.
+#[cfg(feature = "sign")]
+pub(crate) fn write(
+    payload_type: &str,
+    payload: &[u8],
+    key: &crate::Fingerprint,
+    signature: &[u8],
+) -> Vec<u8> {
+    let envelope = Envelope {
+        payload_type: payload_type.to_owned(),
+        payload: BASE64.encode(payload),
+        signatures: vec![Signature {
+            keyid: key.to_string(),
+            sig: BASE64.encode(signature),
+        }],
+    };
+    let mut bytes = serde_json::to_vec_pretty(&envelope).expect("an envelope is plain JSON");
+    bytes.push(b'\n');
+    bytes
 }
 
 /// The bytes that a signature covers.
