@@ -1,0 +1,401 @@
+//! Creates one entry after another, for one thread.
+
+use super::error::system;
+use super::parents::Parents;
+use super::path::{clean, split};
+use super::{Entry, Extent, Node, PlaceError, Placed, Resolve, Root, attributes};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, makedev};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt;
+
+/// Bytes that are moved at a time from a reader into a file.
+const BUFFER: usize = 256 << 10;
+
+/// Where a file's bytes come from.
+enum Body<'b> {
+    Reader(&'b mut dyn Read),
+    Slice(&'b [u8]),
+}
+
+/// Creates entries beneath a [`Root`].
+#[derive(Debug)]
+pub struct Placer<'r> {
+    parents: Parents<'r>,
+    buffer: Vec<u8>,
+}
+
+impl<'r> Placer<'r> {
+    pub(super) fn new(root: &'r Root) -> Self {
+        Self {
+            parents: Parents::new(root),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Creates an entry: owner, then mode, then xattrs, then time; a
+    /// directory gets only its name until [`Root::finish_directories`].
+    /// `body` yields the data of a file's extents, in order. Missing parents
+    /// are made, 0755 and the caller's. What exists is treated as
+    /// [`Resolve`] says.
+    ///
+    /// # Errors
+    /// The path leaves the root, something is in the way, the data ends
+    /// early, or the system refused.
+    pub fn place(&mut self, entry: &Entry<'_>, body: &mut dyn Read) -> Result<Placed, PlaceError> {
+        self.place_body(entry, Body::Reader(body))
+    }
+
+    /// The same with the data in memory, saving a copy of it.
+    ///
+    /// # Errors
+    /// As [`Self::place`].
+    pub fn place_slice(&mut self, entry: &Entry<'_>, data: &[u8]) -> Result<Placed, PlaceError> {
+        self.place_body(entry, Body::Slice(data))
+    }
+
+    /// Removes what an earlier entry of the same path made, unless it is a
+    /// directory. Nothing there is no error.
+    ///
+    /// # Errors
+    /// The path leaves the root, or a directory is there.
+    pub fn remove(&mut self, path: &[u8]) -> Result<(), PlaceError> {
+        let clean = clean(path, self.parents.root().resolve)?;
+        let (parent, name) = split(&clean);
+        let parent = self.parents.made(parent, path)?;
+        match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(system("remove", path)(errno)),
+        }
+    }
+
+    fn place_body(&mut self, entry: &Entry<'_>, body: Body<'_>) -> Result<Placed, PlaceError> {
+        let path = clean(entry.path, self.parents.root().resolve)?;
+        if path.is_empty() {
+            return match entry.node {
+                Node::Directory => Ok(Placed::Kept),
+                _ => Err(PlaceError::Exists {
+                    path: entry.path.to_vec(),
+                    what: "the root itself",
+                }),
+            };
+        }
+        let mut placed = Placed::New;
+        loop {
+            match self.create(entry, &path)? {
+                Created::Done => break,
+                Created::File(file) => {
+                    self.fill(&file, entry, body)?;
+                    attributes::of_file(&file, entry)?;
+                    break;
+                }
+                Created::InTheWay => {
+                    if self.make_way(entry, &path)? {
+                        return Ok(Placed::Kept);
+                    }
+                    placed = Placed::Replaced;
+                }
+            }
+        }
+        Ok(placed)
+    }
+
+    /// Makes the node, and sets its attributes unless it is a file (which
+    /// must be filled first) or a directory.
+    fn create(&mut self, entry: &Entry<'_>, path: &[u8]) -> Result<Created, PlaceError> {
+        if let Node::HardLink(target) = entry.node {
+            return self.link(entry, path, target);
+        }
+        let (parent, name) = split(path);
+        let parent = self.parents.made(parent, entry.path)?;
+        let owner_only = Mode::from_raw_mode(0o600);
+        match entry.node {
+            Node::Directory => {
+                let made = rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755));
+                created(made, entry).map(|there| Created::or_way(there))
+            }
+            Node::File { .. } => {
+                let flags = OFlags::WRONLY
+                    | OFlags::CREATE
+                    | OFlags::EXCL
+                    | OFlags::NOFOLLOW
+                    | OFlags::CLOEXEC;
+                match rustix::fs::openat(parent, name, flags, owner_only) {
+                    Ok(fd) => Ok(Created::File(File::from(fd))),
+                    Err(Errno::EXIST) => Ok(Created::InTheWay),
+                    Err(errno) => Err(system("create", entry.path)(errno)),
+                }
+            }
+            Node::Symlink(target) => {
+                if created(rustix::fs::symlinkat(target, parent, name), entry)? {
+                    attributes::of_link(parent, name, entry)?;
+                    return Ok(Created::Done);
+                }
+                Ok(Created::InTheWay)
+            }
+            Node::Character(major, minor) => special(
+                parent,
+                name,
+                entry,
+                FileType::CharacterDevice,
+                makedev(major, minor),
+            ),
+            Node::Block(major, minor) => special(
+                parent,
+                name,
+                entry,
+                FileType::BlockDevice,
+                makedev(major, minor),
+            ),
+            Node::Fifo => special(parent, name, entry, FileType::Fifo, 0),
+            Node::HardLink(_) => unreachable!("handled above"),
+        }
+    }
+
+    fn link(
+        &mut self,
+        entry: &Entry<'_>,
+        path: &[u8],
+        target: &[u8],
+    ) -> Result<Created, PlaceError> {
+        let bad = |what| PlaceError::BadTarget {
+            path: entry.path.to_vec(),
+            target: target.to_vec(),
+            what,
+        };
+        let target_path = clean(target, self.parents.root().resolve)
+            .map_err(|_| bad("is not a path beneath the root"))?;
+        let (target_parent, target_name) = split(&target_path);
+        if target_name.is_empty() {
+            return Err(bad("is the root itself"));
+        }
+        // The handle of the target's parent must outlive the look-up of the
+        // other parent in the same cache; the kernel keeps it alive.
+        let target_parent = match self.parents.existing(target_parent, entry.path) {
+            Ok(fd) => fd
+                .try_clone_to_owned()
+                .map_err(|source| PlaceError::System {
+                    doing: "duplicate a handle for",
+                    path: entry.path.to_vec(),
+                    source,
+                })?,
+            Err(PlaceError::ThroughLink { .. }) => {
+                return Err(bad("leads through a symbolic link"));
+            }
+            Err(PlaceError::System { .. }) => return Err(bad("does not exist")),
+            Err(other) => return Err(other),
+        };
+        let (parent, name) = split(path);
+        let parent = self.parents.made(parent, entry.path)?;
+        match rustix::fs::linkat(&target_parent, target_name, parent, name, AtFlags::empty()) {
+            Ok(()) => Ok(Created::Done),
+            Err(Errno::EXIST) if same_file(&target_parent, target_name, parent, name) => {
+                Ok(Created::Done)
+            }
+            Err(Errno::EXIST) => Ok(Created::InTheWay),
+            Err(Errno::NOENT) => Err(bad("does not exist")),
+            Err(errno) => Err(system("make the hard link", entry.path)(errno)),
+        }
+    }
+
+    /// Deals with what is there already. True when it stays.
+    fn make_way(&mut self, entry: &Entry<'_>, path: &[u8]) -> Result<bool, PlaceError> {
+        let resolve = self.parents.root().resolve;
+        let exists = |what| PlaceError::Exists {
+            path: entry.path.to_vec(),
+            what,
+        };
+        let (parent_path, name) = split(path);
+        let parent = self.parents.made(parent_path, entry.path)?;
+        let stat = match rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            // Somebody else removed it: try again.
+            Err(Errno::NOENT) => return Ok(false),
+            Err(errno) => return Err(system("examine", entry.path)(errno)),
+        };
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        match (&entry.node, kind, resolve) {
+            (Node::Directory, FileType::Directory, _) => return Ok(true),
+            (Node::Symlink(_), FileType::Directory, Resolve::InRoot) => return Ok(true),
+            (_, FileType::Directory, _) => return Err(exists("a directory")),
+            (_, FileType::Symlink, Resolve::Beneath) => return Err(exists("a symbolic link")),
+            (_, _, Resolve::Beneath) => return Err(exists("something that is no directory")),
+            (Node::Directory, FileType::Symlink, Resolve::InRoot) => {
+                // As dpkg: a link to a directory stands for the directory.
+                return match self.parents.existing(path, entry.path) {
+                    Ok(_) => Ok(true),
+                    Err(_) => Err(exists("a symbolic link that leads to no directory")),
+                };
+            }
+            (Node::Directory, _, _) => return Err(exists("something that is no directory")),
+            _ => {}
+        }
+        match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(system("replace", entry.path)(errno)),
+        }
+        if kind == FileType::Symlink {
+            self.parents.forget();
+        }
+        Ok(false)
+    }
+
+    fn fill(&mut self, file: &File, entry: &Entry<'_>, body: Body<'_>) -> Result<(), PlaceError> {
+        let Node::File { size, extents } = entry.node else {
+            unreachable!("only files are filled");
+        };
+        let whole = [Extent {
+            offset: 0,
+            length: size,
+        }];
+        let parts = extents.unwrap_or(&whole);
+        let expected = checked_length(parts, size).ok_or_else(|| PlaceError::BadExtents {
+            path: entry.path.to_vec(),
+        })?;
+        let got = match body {
+            Body::Slice(data) => fill_from_slice(file, parts, data),
+            Body::Reader(reader) => {
+                self.buffer.resize(BUFFER, 0);
+                fill_from_reader(file, parts, reader, &mut self.buffer)
+            }
+        };
+        let got = got.map_err(|failure| match failure {
+            Fill::Read(source) => PlaceError::Body {
+                path: entry.path.to_vec(),
+                source,
+            },
+            Fill::Write(source) => PlaceError::System {
+                doing: "write",
+                path: entry.path.to_vec(),
+                source,
+            },
+        })?;
+        if got != expected {
+            return Err(PlaceError::Short {
+                path: entry.path.to_vec(),
+                expected,
+                got,
+            });
+        }
+        if extents.is_some() {
+            rustix::fs::ftruncate(file, size).map_err(system("set the size of", entry.path))?;
+        }
+        Ok(())
+    }
+}
+
+enum Created {
+    /// It is there, with all its attributes.
+    Done,
+    /// An empty file to be filled.
+    File(File),
+    /// Something has that name.
+    InTheWay,
+}
+
+impl Created {
+    const fn or_way(made: bool) -> Self {
+        if made { Self::Done } else { Self::InTheWay }
+    }
+}
+
+/// Whether a call made something; not, if something has that name.
+fn created(result: Result<(), Errno>, entry: &Entry<'_>) -> Result<bool, PlaceError> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(errno) => Err(system("create", entry.path)(errno)),
+    }
+}
+
+fn special(
+    parent: BorrowedFd<'_>,
+    name: &[u8],
+    entry: &Entry<'_>,
+    kind: FileType,
+    device: u64,
+) -> Result<Created, PlaceError> {
+    match rustix::fs::mknodat(parent, name, kind, Mode::from_raw_mode(0o600), device) {
+        Ok(()) => {
+            attributes::of_special(parent, name, entry)?;
+            Ok(Created::Done)
+        }
+        Err(Errno::EXIST) => Ok(Created::InTheWay),
+        Err(Errno::PERM) if kind != FileType::Fifo => Err(PlaceError::DeviceNotPermitted {
+            path: entry.path.to_vec(),
+        }),
+        Err(errno) => Err(system("create", entry.path)(errno)),
+    }
+}
+
+fn same_file(
+    a_parent: impl rustix::fd::AsFd,
+    a: &[u8],
+    b_parent: BorrowedFd<'_>,
+    b: &[u8],
+) -> bool {
+    let a = rustix::fs::statat(a_parent, a, AtFlags::SYMLINK_NOFOLLOW);
+    let b = rustix::fs::statat(b_parent, b, AtFlags::SYMLINK_NOFOLLOW);
+    matches!((a, b), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
+}
+
+/// The sum of the extents' lengths, if they are in order, apart and inside.
+fn checked_length(parts: &[Extent], size: u64) -> Option<u64> {
+    let (mut end, mut sum) = (0_u64, 0);
+    for part in parts {
+        if part.offset < end {
+            return None;
+        }
+        end = part.offset.checked_add(part.length)?;
+        sum += part.length;
+    }
+    (end <= size).then_some(sum)
+}
+
+enum Fill {
+    Read(io::Error),
+    Write(io::Error),
+}
+
+/// Writes the parts; how many bytes there were.
+fn fill_from_slice(file: &File, parts: &[Extent], mut data: &[u8]) -> Result<u64, Fill> {
+    let mut total = 0;
+    for part in parts {
+        let length = usize::try_from(part.length).map_or(data.len(), |n| n.min(data.len()));
+        let (now, rest) = data.split_at(length);
+        file.write_all_at(now, part.offset).map_err(Fill::Write)?;
+        total += length as u64;
+        data = rest;
+    }
+    Ok(total)
+}
+
+/// Writes the parts; how many bytes there were.
+fn fill_from_reader(
+    file: &File,
+    parts: &[Extent],
+    reader: &mut dyn Read,
+    buffer: &mut [u8],
+) -> Result<u64, Fill> {
+    let mut total = 0;
+    for part in parts {
+        let mut done = 0;
+        while done < part.length {
+            let want =
+                usize::try_from(part.length - done).map_or(buffer.len(), |n| n.min(buffer.len()));
+            let n = match reader.read(&mut buffer[..want]) {
+                Ok(0) => return Ok(total),
+                Ok(n) => n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(Fill::Read(e)),
+            };
+            file.write_all_at(&buffer[..n], part.offset + done)
+                .map_err(Fill::Write)?;
+            done += n as u64;
+            total += n as u64;
+        }
+    }
+    Ok(total)
+}
