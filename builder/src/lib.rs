@@ -2,5 +2,6 @@
 
 pub mod base;
 pub mod confine;
+pub mod host;
 pub mod layer;
 pub mod userns;
