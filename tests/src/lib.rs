@@ -1,1 +1,15 @@
+//! What tests need of the machine that they run on, asked for in one place.
+//!
+//! A test begins with `if !hatchery_tests::require(&[Need::Root]) { return; }`.
+//! What is missing is said on stderr and added to the file that
+//! `HATCHERY_SKIPPED` names, which `make test` prints at its end. With
+//! `CI=true` a skip is a failure, unless `HATCHERY_MAY_SKIP` lists the need
+//! (`HATCHERY_MAY_SKIP=network,btrfs`).
 
+pub mod host;
+pub mod need;
+pub mod pool;
+mod run;
+
+pub use need::{Need, require};
+pub use pool::Pool;
