@@ -21,6 +21,8 @@ pub mod name;
 pub mod path;
 pub mod place;
 pub mod progress;
+#[cfg(feature = "sign")]
+pub mod run;
 pub mod settings;
 #[cfg(feature = "sign")]
 pub mod signer;

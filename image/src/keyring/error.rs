@@ -66,6 +66,9 @@ pub enum KeyringError {
     /// A text that bears no signature at all.
     #[error("there is no signature")]
     NoSignature,
+    /// More signatures where exactly one was to be.
+    #[error("there are {0} signatures, not one")]
+    SeveralSignatures(usize),
     /// A text that is not exactly one clearsigned message.
     #[error("not one clearsigned text and nothing else: line {line}: {problem}")]
     Clearsigned {

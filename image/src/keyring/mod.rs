@@ -259,6 +259,22 @@ impl Keyring {
         })
     }
 
+    /// Checks a signature that was just made: exactly one, by this keyring,
+    /// and good at the time that it says itself.
+    #[cfg(feature = "sign")]
+    pub(crate) fn check_made(&self, data: &[u8], signature: &[u8]) -> Result<(), KeyringError> {
+        let signatures = signature::parse(signature)?;
+        let [made] = signatures.as_slice() else {
+            return Err(KeyringError::SeveralSignatures(signatures.len()));
+        };
+        let time = made.as_ref().ok().and_then(|s| s.signature_creation_time());
+        let time = time.and_then(|t| Timestamp::try_from(t).ok());
+        let now = time.unwrap_or(Timestamp::UNIX_EPOCH);
+        let document = Document::Binary;
+        self.judge(&signatures, document, data, Policy::Standard, now)
+            .map(drop)
+    }
+
     fn judge(
         &self,
         signatures: &[signature::Parsed],
@@ -286,6 +302,12 @@ impl Keyring {
         }
         Err(refusal(rejected, now))
     }
+}
+
+/// The binary form of a signature that may be armored.
+#[cfg(feature = "sign")]
+pub(crate) fn dearmor_signature(bytes: &[u8]) -> Result<Vec<u8>, KeyringError> {
+    signature::dearmor(bytes).map(std::borrow::Cow::into_owned)
 }
 
 /// Before 1970 no key is live, so what cannot be converted verifies nothing.

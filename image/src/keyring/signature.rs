@@ -18,6 +18,7 @@ use openpgp::packet::{Packet, Signature, Tag};
 use openpgp::parse::{PacketParser, PacketParserBuilder, PacketParserResult, Parse as _};
 use openpgp::policy::{HashAlgoSecurity, Policy, StandardPolicy};
 use openpgp::types::{HashAlgorithm, RevocationStatus, SignatureType};
+use std::borrow::Cow;
 use std::io::Read as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -43,6 +44,11 @@ pub(super) type Parsed = Result<Signature, Rejected>;
 /// Reads detached signatures, binary or armored: signature packets and
 /// nothing else.
 pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Parsed>, KeyringError> {
+    packets(&dearmor(bytes)?)
+}
+
+/// The binary form of signatures that may be armored.
+pub(super) fn dearmor(bytes: &[u8]) -> Result<Cow<'_, [u8]>, KeyringError> {
     if bytes.len() > SIGNATURE_MAX {
         return Err(KeyringError::SignatureTooLarge);
     }
@@ -50,7 +56,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Parsed>, KeyringError> {
         return Err(KeyringError::NoSignature);
     }
     if !bytes.trim_ascii_start().starts_with(ARMOR) {
-        return packets(bytes);
+        return Ok(bytes.into());
     }
     let mode = openpgp::armor::ReaderMode::Tolerant(Some(openpgp::armor::Kind::Signature));
     let mut binary = Vec::new();
@@ -58,7 +64,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Parsed>, KeyringError> {
     openpgp::armor::Reader::from_bytes(bytes, mode)
         .read_to_end(&mut binary)
         .map_err(|e| KeyringError::MalformedSignature(e.into()))?;
-    packets(&binary)
+    Ok(binary.into())
 }
 
 fn packets(binary: &[u8]) -> Result<Vec<Parsed>, KeyringError> {
@@ -156,7 +162,7 @@ pub(super) fn prepare<'a>(
         Document::Text => SignatureType::Text,
     };
     if signature.typ() != expected {
-        let what = format!("it is a {}, not a {expected}", signature.typ());
+        let what = format!("its type is {}, not {expected}", signature.typ());
         return reject(Reason::Malformed(what));
     }
     if let Err(error) = policy.signature(signature, HashAlgoSecurity::CollisionResistance) {
