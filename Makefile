@@ -1,0 +1,54 @@
+# make demo      from recipe to a booted, networked machine (as root)
+# make test      everything that is tested; installs what tests need
+# make bench     our figures beside those of other tools
+# make check     formatting, lints, licences of dependencies
+# make install   program, man pages, completions, recipes and keys
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+
+.PHONY: all demo test bench check install uninstall
+
+all:
+	@demo/packages build
+	@. demo/cargo && cargo build --release --locked
+
+demo:
+	@demo/run
+
+test:
+	@tests/run
+
+bench:
+	@bench/run
+
+check:
+	@demo/packages build
+	@. demo/cargo && cargo fmt --all --check
+	@. demo/cargo && cargo clippy --workspace --all-targets --locked -- -D warnings
+	@. demo/cargo && { command -v cargo-deny >/dev/null || cargo install --locked cargo-deny; }
+	@. demo/cargo && cargo deny check
+
+install: all
+	install -D -m 0755 target/release/hatchery $(DESTDIR)$(PREFIX)/bin/hatchery
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	target/release/hatchery man $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	target/release/hatchery completions bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/hatchery
+	target/release/hatchery completions zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hatchery
+	target/release/hatchery completions fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/hatchery.fish
+	install -d $(DESTDIR)$(PREFIX)/share/hatchery
+	cp -rT recipes $(DESTDIR)$(PREFIX)/share/hatchery/recipes
+	cp -rT keys $(DESTDIR)$(PREFIX)/share/hatchery/keys
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/hatchery \
+	    $(DESTDIR)$(PREFIX)/share/man/man1/hatchery.1 \
+	    $(DESTDIR)$(PREFIX)/share/man/man1/hatchery-*.1 \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hatchery \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hatchery \
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/hatchery.fish
+	rm -rf $(DESTDIR)$(PREFIX)/share/hatchery

@@ -1,0 +1,4 @@
+//! Drives the binary as a user or a script does.
+
+mod hatchery;
+mod usage;
