@@ -1,0 +1,8 @@
+//! Fetching from a real HTTP server that misbehaves on request.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod one;
+mod redirects;
+mod server;
+mod several;
