@@ -1,1 +1,31 @@
+//! The store of published images, and the server for it.
+//!
+//! `publish` puts an image into a [`Store`] and signs the catalog after it;
+//! the [`Server`] answers for the store and needs no key. This crate never
+//! builds or unpacks anything.
+//!
+//! A request goes `connection` → `respond` → `target` (what is asked for) →
+//! `holdings` (where it lies, what its digest is) → `conditional` and
+//! `ranges` (which part of it, if any) → `reply` → `body`.
 
+mod access;
+mod activity;
+mod body;
+mod conditional;
+mod connection;
+mod content;
+mod expiry;
+mod holdings;
+mod ranges;
+mod refusal;
+mod reply;
+mod respond;
+mod server;
+mod stagger;
+mod store;
+mod target;
+
+pub use access::{Access, AccessLog};
+pub use activity::Patience;
+pub use server::{CONNECTIONS, DRAIN, Options, Running, Server, ServerError, Stop};
+pub use store::{CATALOG, IMAGES, REPOSITORY, Store, StoreError};

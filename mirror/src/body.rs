@@ -1,0 +1,252 @@
+//! Bodies of answers: nothing, a few bytes, or parts of a file in blocks.
+//!
+//! A block is read on a blocking thread when the connection asks for it, so a
+//! slow disk holds up nobody else, and lives until its last byte was taken by
+//! the kernel. Blocks grow for clients that are quick to take them and shrink
+//! for those that are slow, and all blocks together have a budget, above
+//! which everybody gets the smallest: ten thousand slow clients cost memory
+//! by their number times [`BLOCK_MIN`], not by the size of what they fetch.
+
+use crate::access::Account;
+use crate::activity::Flight;
+use crate::ranges::Span;
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use rustix::buffer::spare_capacity;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+
+/// The smallest block, in bytes.
+pub const BLOCK_MIN: usize = 8 << 10;
+/// The block that a body begins with, in bytes.
+const BLOCK_FIRST: usize = 64 << 10;
+/// The largest block, in bytes.
+pub const BLOCK_MAX: usize = 512 << 10;
+/// Above this many bytes in all blocks, every new one is the smallest.
+pub const BLOCKS_TOTAL: usize = 32 << 20;
+/// A block that was taken within this time makes the next one larger.
+const QUICK: Duration = Duration::from_millis(50);
+/// One that took longer than this makes the next one smaller.
+const SLOW: Duration = Duration::from_millis(500);
+
+/// Bytes in the blocks of all bodies of a server.
+#[derive(Debug, Default)]
+pub(crate) struct Budget {
+    used: AtomicUsize,
+}
+
+/// A block, counted while it lives.
+struct Block {
+    bytes: Vec<u8>,
+    counted: usize,
+    budget: Arc<Budget>,
+}
+
+impl AsRef<[u8]> for Block {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.counted, Ordering::Relaxed);
+    }
+}
+
+/// What a body is made of.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// These bytes.
+    Bytes(Bytes),
+    /// This part of the file.
+    Span(Span),
+}
+
+/// The body of an answer.
+pub(crate) struct Body {
+    file: Option<Arc<File>>,
+    parts: VecDeque<Part>,
+    remaining: u64,
+    reading: Option<JoinHandle<io::Result<Block>>>,
+    block: usize,
+    handed_out: Option<Instant>,
+    budget: Arc<Budget>,
+    account: Option<Account>,
+    flight: Option<Flight>,
+}
+
+impl Body {
+    /// A body of these parts, of which spans are read from `file`.
+    pub(crate) fn new(file: Option<Arc<File>>, parts: Vec<Part>, budget: &Arc<Budget>) -> Self {
+        let remaining = parts.iter().map(Part::length).sum();
+        Self {
+            file,
+            parts: parts.into(),
+            remaining,
+            reading: None,
+            block: BLOCK_FIRST,
+            handed_out: None,
+            budget: Arc::clone(budget),
+            account: None,
+            flight: None,
+        }
+    }
+
+    /// Length in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.remaining
+    }
+
+    /// The same answer without its body, for HEAD.
+    pub(crate) fn emptied(mut self) -> Self {
+        self.parts.clear();
+        self.file = None;
+        self.remaining = 0;
+        self
+    }
+
+    /// What is told of the body's progress and its end.
+    pub(crate) fn tracked(mut self, mut account: Account, flight: Flight) -> Self {
+        if self.remaining == 0 {
+            account.complete();
+        }
+        self.account = Some(account);
+        self.flight = Some(flight);
+        self
+    }
+
+    fn handed(&mut self, bytes: Bytes) -> Frame<Bytes> {
+        let length = bytes.len() as u64;
+        self.remaining -= length.min(self.remaining);
+        self.handed_out = Some(Instant::now());
+        if let Some(flight) = &self.flight {
+            flight.progress();
+        }
+        if let Some(account) = &mut self.account {
+            account.sent(length);
+            if self.remaining == 0 {
+                account.complete();
+            }
+        }
+        Frame::data(bytes)
+    }
+
+    /// Sizes the next block by how quickly the last one was taken.
+    fn adapt(&mut self) {
+        if let Some(since) = self.handed_out.take() {
+            let taken = since.elapsed();
+            if taken < QUICK {
+                self.block = (self.block * 2).min(BLOCK_MAX);
+            } else if taken > SLOW {
+                self.block = (self.block / 2).max(BLOCK_MIN);
+            }
+        }
+    }
+
+    /// Begins to read the first block of a span; the span is what is left.
+    fn begin(&mut self, file: Arc<File>, span: Span) {
+        let crowded = self.budget.used.load(Ordering::Relaxed) >= BLOCKS_TOTAL;
+        let block = if crowded { BLOCK_MIN } else { self.block };
+        let size = usize::try_from(span.length).map_or(block, |length| length.min(block));
+        self.budget.used.fetch_add(size, Ordering::Relaxed);
+        let mut block = Block {
+            bytes: Vec::new(),
+            counted: size,
+            budget: Arc::clone(&self.budget),
+        };
+        self.parts.pop_front();
+        let left = Span {
+            offset: span.offset + size as u64,
+            length: span.length - size as u64,
+        };
+        if left.length > 0 {
+            self.parts.push_front(Part::Span(left));
+        }
+        self.reading = Some(tokio::task::spawn_blocking(move || {
+            block.bytes.reserve_exact(size);
+            while block.bytes.len() < size {
+                let offset = span.offset + block.bytes.len() as u64;
+                let read = rustix::io::pread(&*file, spare_capacity(&mut block.bytes), offset)?;
+                if read == 0 {
+                    // The length was promised in the head; the connection is
+                    // cut so that the client notices.
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+            // The allocation may be larger than what was asked for.
+            block.bytes.truncate(size);
+            Ok(block)
+        }));
+    }
+}
+
+impl Part {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Span(span) => span.length,
+        }
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let this = &mut *self;
+        loop {
+            if let Some(reading) = &mut this.reading {
+                let read = ready!(Pin::new(reading).poll(cx));
+                this.reading = None;
+                let block = read.map_err(io::Error::other).flatten();
+                return Poll::Ready(Some(match block {
+                    Ok(block) => Ok(this.handed(Bytes::from_owner(block))),
+                    Err(error) => {
+                        tracing::error!(%error, "cannot read on in a file that is being sent");
+                        Err(error)
+                    }
+                }));
+            }
+            match this.parts.front_mut() {
+                None => return Poll::Ready(None),
+                // Large ones are handed out in blocks too, so that progress is seen.
+                Some(Part::Bytes(bytes)) => {
+                    let next = bytes.split_to(bytes.len().min(BLOCK_FIRST));
+                    if bytes.is_empty() {
+                        this.parts.pop_front();
+                    }
+                    if !next.is_empty() {
+                        return Poll::Ready(Some(Ok(this.handed(next))));
+                    }
+                }
+                Some(&mut Part::Span(span)) => {
+                    let Some(file) = this.file.clone() else {
+                        return Poll::Ready(Some(Err(io::ErrorKind::NotFound.into())));
+                    };
+                    this.adapt();
+                    this.begin(file, span);
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.remaining == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.remaining)
+    }
+}

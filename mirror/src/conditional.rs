@@ -1,0 +1,257 @@
+//! Conditional requests: RFC 9110, section 13, in its order of evaluation.
+//!
+//! Pure: headers and the validators of what would be sent go in, a verdict
+//! comes out. tower-http's `ServeDir` knows neither `If-Range` nor entity
+//! tags of content, nginx makes its tags of time and length; ours are digests
+//! of the content, so a tag stays right across mirrors.
+
+use hyper::http::HeaderMap;
+use hyper::http::header::{self, HeaderName};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Most entity tags of one request that are compared. A stock client sends
+/// one a cached copy.
+pub const TAGS_MAX: usize = 64;
+
+/// What the content that would be sent is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Validators {
+    /// The strong entity tag, without its quotes.
+    pub(crate) tag: String,
+    /// Last modified, in whole seconds.
+    pub(crate) modified: SystemTime,
+}
+
+impl Validators {
+    /// Of a digest and a time, cut to the whole seconds that headers hold.
+    pub(crate) fn new(tag: String, modified: SystemTime) -> Self {
+        let seconds = modified
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs());
+        Self {
+            tag,
+            modified: UNIX_EPOCH + Duration::from_secs(seconds),
+        }
+    }
+
+    /// The value of the `ETag` header.
+    pub(crate) fn etag(&self) -> String {
+        format!("\"{}\"", self.tag)
+    }
+}
+
+/// What the preconditions of a request come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// They hold: go on.
+    Proceed,
+    /// The client has it already: 304.
+    NotModified,
+    /// The client wants only what it knows, and that is gone: 412.
+    Failed,
+}
+
+/// Evaluates the preconditions of a GET or HEAD.
+pub(crate) fn evaluate(headers: &HeaderMap, content: &Validators) -> Verdict {
+    if let Some(tags) = tags(headers, &header::IF_MATCH) {
+        if !tags.any(|tag| !tag.weak && tag.opaque == content.tag) {
+            return Verdict::Failed;
+        }
+    } else if let Some(since) = date(headers, &header::IF_UNMODIFIED_SINCE)
+        && content.modified > since
+    {
+        return Verdict::Failed;
+    }
+    if let Some(tags) = tags(headers, &header::IF_NONE_MATCH) {
+        if tags.any(|tag| tag.opaque == content.tag) {
+            return Verdict::NotModified;
+        }
+    } else if let Some(since) = date(headers, &header::IF_MODIFIED_SINCE)
+        && content.modified <= since
+    {
+        return Verdict::NotModified;
+    }
+    Verdict::Proceed
+}
+
+/// Whether a `Range` may be honoured: there is no `If-Range`, or it names
+/// exactly this content, by strong tag or by its exact date.
+pub(crate) fn range_applies(headers: &HeaderMap, content: &Validators) -> bool {
+    let mut values = headers.get_all(header::IF_RANGE).iter();
+    let (value, more) = (values.next(), values.next());
+    let Some(value) = value else {
+        return true;
+    };
+    let Ok(text) = value.to_str() else {
+        return false;
+    };
+    if more.is_some() {
+        return false;
+    }
+    if let Some((tag, "")) = one_tag(text.trim()) {
+        return !tag.weak && tag.opaque == content.tag;
+    }
+    httpdate::parse_http_date(text.trim()).is_ok_and(|date| date == content.modified)
+}
+
+/// The entity tags of a header.
+enum Tags<'h> {
+    /// `*`
+    Any,
+    /// A list of them. What could not be read is left out, and so never matches.
+    List(Vec<Tag<'h>>),
+}
+
+impl Tags<'_> {
+    fn any(&self, matches: impl Fn(&Tag<'_>) -> bool) -> bool {
+        match self {
+            Self::Any => true,
+            Self::List(tags) => tags.iter().any(matches),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Tag<'h> {
+    weak: bool,
+    opaque: &'h str,
+}
+
+fn tags<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Tags<'h>> {
+    let mut present = false;
+    let mut list = Vec::new();
+    for value in headers.get_all(name) {
+        present = true;
+        let Ok(text) = value.to_str() else {
+            continue;
+        };
+        if text.trim() == "*" {
+            return Some(Tags::Any);
+        }
+        let mut rest = text;
+        while list.len() < TAGS_MAX {
+            rest = rest.trim_start_matches([' ', '\t', ',']);
+            let Some((tag, after)) = one_tag(rest) else {
+                break;
+            };
+            list.push(tag);
+            rest = after;
+        }
+    }
+    present.then_some(Tags::List(list))
+}
+
+/// The entity tag that a text starts with, and what follows it. Commas may
+/// stand inside the quotes.
+fn one_tag(text: &str) -> Option<(Tag<'_>, &str)> {
+    let (weak, rest) = match text.strip_prefix("W/") {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (opaque, after) = rest.strip_prefix('"')?.split_once('"')?;
+    Some((Tag { weak, opaque }, after))
+}
+
+/// A date that cannot be read is as good as none (RFC 9110, section 13.1.3).
+fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+    let mut values = headers.get_all(name).iter();
+    let (value, more) = (values.next()?, values.next());
+    if more.is_some() {
+        return None;
+    }
+    httpdate::parse_http_date(value.to_str().ok()?.trim()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::http::HeaderValue;
+
+    const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
+    const AT: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const AFTER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+
+    fn content() -> Validators {
+        let modified = httpdate::parse_http_date(AT).unwrap() + Duration::from_millis(700);
+        Validators::new("abc".into(), modified)
+    }
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            );
+        }
+        headers
+    }
+
+    #[test]
+    fn preconditions() {
+        use Verdict::{Failed, NotModified, Proceed};
+        let many = vec!["\"x\""; TAGS_MAX].join(", ") + ", \"abc\"";
+        let table: &[(&[(&'static str, &str)], Verdict)] = &[
+            (&[], Proceed),
+            (&[("if-none-match", "\"abc\"")], NotModified),
+            (&[("if-none-match", "W/\"abc\"")], NotModified),
+            (&[("if-none-match", "*")], NotModified),
+            (&[("if-none-match", "\"x\", \"abc\"")], NotModified),
+            (&[("if-none-match", "\"x\",\"y\",W/\"abc\"")], NotModified),
+            (&[("if-none-match", "\"x,\" , \"abc\"")], NotModified),
+            (&[("if-none-match", "\"x\""), ("if-none-match", "\"abc\"")], NotModified),
+            (&[("if-none-match", "\"x\"")], Proceed),
+            (&[("if-none-match", "\"ab\"")], Proceed),
+            (&[("if-none-match", "abc")], Proceed),
+            (&[("if-none-match", "\"abc")], Proceed),
+            (&[("if-none-match", "")], Proceed),
+            (&[("if-none-match", &many)], Proceed),
+            (&[("if-modified-since", BEFORE)], Proceed),
+            (&[("if-modified-since", AT)], NotModified),
+            (&[("if-modified-since", AFTER)], NotModified),
+            (&[("if-modified-since", "yesterday")], Proceed),
+            (&[("if-modified-since", AT), ("if-modified-since", AT)], Proceed),
+            // The tag decides alone when there is one.
+            (&[("if-none-match", "\"x\""), ("if-modified-since", AFTER)], Proceed),
+            (&[("if-none-match", "\"abc\""), ("if-modified-since", BEFORE)], NotModified),
+            (&[("if-match", "\"abc\"")], Proceed),
+            (&[("if-match", "*")], Proceed),
+            (&[("if-match", "W/\"abc\"")], Failed),
+            (&[("if-match", "\"x\"")], Failed),
+            (&[("if-unmodified-since", BEFORE)], Failed),
+            (&[("if-unmodified-since", AT)], Proceed),
+            (&[("if-unmodified-since", "never")], Proceed),
+            (&[("if-match", "\"abc\""), ("if-unmodified-since", BEFORE)], Proceed),
+            (&[("if-match", "\"abc\""), ("if-none-match", "\"abc\"")], NotModified),
+        ];
+        for (lines, expected) in table {
+            assert_eq!(evaluate(&headers(lines), &content()), *expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn if_range() {
+        let table: &[(&[(&'static str, &str)], bool)] = &[
+            (&[], true),
+            (&[("if-range", "\"abc\"")], true),
+            (&[("if-range", "W/\"abc\"")], false),
+            (&[("if-range", "\"x\"")], false),
+            (&[("if-range", "\"abc\", \"x\"")], false),
+            (&[("if-range", "*")], false),
+            (&[("if-range", AT)], true),
+            (&[("if-range", BEFORE)], false),
+            (&[("if-range", AFTER)], false),
+            (&[("if-range", "")], false),
+            (&[("if-range", "\"abc\""), ("if-range", "\"abc\"")], false),
+        ];
+        for (lines, expected) in table {
+            assert_eq!(range_applies(&headers(lines), &content()), *expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_before_1970_is_1970() {
+        let early = UNIX_EPOCH - Duration::from_secs(5);
+        assert_eq!(Validators::new(String::new(), early).modified, UNIX_EPOCH);
+    }
+}

@@ -1,0 +1,129 @@
+//! One connection: HTTP/1 and HTTP/2 by hyper, watched by its own task, which
+//! ends it when it idles, hangs, or when the server stops.
+
+use crate::access::{AccessLog, Account};
+use crate::activity::{Activity, Patience, Verdict};
+use crate::respond::{Desk, respond};
+use hyper::body::Incoming;
+use hyper::http::Request;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, sleep_until};
+
+/// Longest head of a request, in bytes; what is longer gets 431 (or 414 from
+/// 64 KiB in the target alone). nginx takes 8 KiB a line, 32 KiB in all.
+pub const HEAD_MAX: usize = 16 << 10;
+/// Requests at once on one HTTP/2 connection.
+const STREAMS_MAX: u32 = 32;
+/// Bytes that an HTTP/2 stream may hold before the client takes them.
+const STREAM_BUFFER: usize = 64 << 10;
+/// How often a silent HTTP/2 client is asked whether it lives, and how long
+/// it may take to answer.
+const PING: Duration = Duration::from_secs(20);
+/// How often a connection is looked at, so that it notices when the server
+/// gets crowded.
+const LOOK: Duration = Duration::from_secs(5);
+/// How long a connection may take to end after it was asked to.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// What the connections of a server share.
+pub(crate) struct Reception {
+    pub(crate) desk: Desk,
+    pub(crate) access: AccessLog,
+    pub(crate) patience: Patience,
+    /// One permit for each connection that may be open.
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) connections: usize,
+    pub(crate) protocol: Builder<TokioExecutor>,
+}
+
+impl Reception {
+    /// Whether so many connections are open that idle ones are a burden.
+    fn crowded(&self) -> bool {
+        self.slots.available_permits() < self.connections / 4
+    }
+}
+
+/// How HTTP is spoken.
+pub(crate) fn protocol(patience: &Patience) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience.head)
+        .max_buf_size(HEAD_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEAD_MAX as u32)
+        .max_send_buf_size(STREAM_BUFFER)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING);
+    builder
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(
+    stream: TcpStream,
+    remote: SocketAddr,
+    reception: Arc<Reception>,
+    mut stop: watch::Receiver<bool>,
+) {
+    // Heads and the ends of bodies are written when they are complete.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%remote, %error, "cannot set TCP_NODELAY");
+    }
+    let activity = Activity::new();
+    let service = service_fn(|request: Request<Incoming>| {
+        let (activity, reception) = (activity.clone(), Arc::clone(&reception));
+        async move {
+            let flight = activity.begin();
+            let mut account = Account::open(&reception.access, remote, &request);
+            let response = respond(&reception.desk, &request).await;
+            account.status(response.status().as_u16());
+            Ok::<_, Infallible>(response.map(|body| body.tracked(account, flight)))
+        }
+    });
+    let protocol = &reception.protocol;
+    let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
+    let mut ending = false;
+    let mut look = Instant::now() + LOOK.min(reception.patience.head);
+    loop {
+        tokio::select! {
+            result = &mut connection => {
+                if let Err(error) = result {
+                    tracing::debug!(%remote, %error, "a connection ended early");
+                }
+                return;
+            }
+            () = sleep_until(look) => {
+                match activity.verdict(&reception.patience, reception.crowded()) {
+                    Verdict::Wait(time) => look = Instant::now() + time.min(LOOK),
+                    Verdict::Idle if !ending => {
+                        ending = true;
+                        connection.as_mut().graceful_shutdown();
+                        look = Instant::now() + GOODBYE;
+                    }
+                    // What still holds it open is not a request.
+                    Verdict::Idle | Verdict::Stalled => {
+                        tracing::debug!(%remote, "a connection that hung was cut");
+                        return;
+                    }
+                }
+            }
+            _ = stop.wait_for(|stop| *stop), if !ending => {
+                ending = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}

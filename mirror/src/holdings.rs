@@ -1,0 +1,363 @@
+//! What a store holds, as the server sees it: where channels point, and the
+//! digest of every file, remembered between requests.
+//!
+//! Digests of images come from the version's `SHA256SUMS`, so nothing large
+//! is ever read to answer a request; those of the catalog, of `SHA256SUMS`
+//! and of its signature are computed once for each identity (device, inode,
+//! size and times) of the file. A file that `SHA256SUMS` does not list is not
+//! there. The catalog is read for its channels without checking its signature:
+//! the server holds no key, and its clients trust nothing else than that
+//! signature.
+//!
+//! Everything here blocks on the disk.
+
+use crate::conditional::Validators;
+use crate::store::{self, CATALOG, Store, version_path};
+use crate::target::{ImageFile, Route};
+use base64::Engine as _;
+use bytes::Bytes;
+use hatchery_image::catalog::{self, CATALOG_MAX, Catalog};
+use hatchery_image::envelope::Envelope;
+use hatchery_image::sums::{SUMS_MAX, Sums};
+use hatchery_image::{Sha256, Version};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+/// File name of the digests.
+pub(crate) const SUMS: &str = "SHA256SUMS";
+/// File name of the signature of the digests.
+pub(crate) const SIGNATURE: &str = "SHA256SUMS.gpg";
+
+/// Files up to this many bytes are read at once, and answered from memory.
+const SMALL: u64 = 64 << 10;
+/// Largest signature that is served, in bytes. An OpenPGP one has a few hundred.
+const SIGNATURE_MAX: u64 = 64 << 10;
+/// Most versions whose digests are remembered. Each takes about 1 KiB.
+const VERSIONS_MAX: usize = 4096;
+
+/// Why a file of the store could not be looked at. For the log alone.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HoldingsError {
+    #[error("cannot read {path}")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{path} is not a list of digests")]
+    Sums {
+        path: PathBuf,
+        #[source]
+        source: hatchery_image::sums::InvalidSums,
+    },
+    #[error("{path} is not UTF-8")]
+    Text { path: PathBuf },
+}
+
+type Result<T> = std::result::Result<T, HoldingsError>;
+
+/// What a route leads to.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Content to send.
+    Content(Content),
+    /// The same file of the version that a channel points at: where it is,
+    /// relative to what was asked for.
+    Elsewhere(String),
+    /// Nothing.
+    Nothing,
+}
+
+/// Content that can be sent.
+#[derive(Debug)]
+pub(crate) struct Content {
+    /// The file's own name.
+    pub(crate) name: String,
+    /// Length in bytes.
+    pub(crate) length: u64,
+    pub(crate) validators: Validators,
+    /// Whether this path will never hold other content.
+    pub(crate) immutable: bool,
+    pub(crate) data: Data,
+}
+
+/// Where content comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Data {
+    Memory(Bytes),
+    File(Arc<File>),
+}
+
+/// What tells that a file is still the one that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// A file that was opened, and what the system says about it.
+struct Opened {
+    file: File,
+    identity: Identity,
+    modified: SystemTime,
+}
+
+/// A catalog that was read, and what it says.
+#[derive(Debug)]
+struct KnownCatalog {
+    identity: Identity,
+    bytes: Bytes,
+    digest: Sha256,
+    modified: SystemTime,
+    /// `None` when it could not be understood.
+    catalog: Option<Catalog>,
+}
+
+/// The digests of a version.
+#[derive(Debug)]
+struct KnownVersion {
+    identity: Identity,
+    sums: Sums,
+    bytes: Bytes,
+    digest: Sha256,
+    modified: SystemTime,
+}
+
+/// A store and what is remembered of it.
+#[derive(Debug)]
+pub(crate) struct Holdings {
+    store: Store,
+    catalog: Mutex<Option<Arc<KnownCatalog>>>,
+    versions: Mutex<HashMap<PathBuf, Arc<KnownVersion>>>,
+}
+
+impl Holdings {
+    pub(crate) fn new(store: Store) -> Self {
+        Self {
+            store,
+            catalog: Mutex::default(),
+            versions: Mutex::default(),
+        }
+    }
+
+    /// What a route leads to, now.
+    pub(crate) fn find(&self, route: &Route) -> Result<Found> {
+        match route {
+            Route::Catalog => self.find_catalog(),
+            Route::File(wanted) => self.find_file(wanted),
+        }
+    }
+
+    /// What the catalog says, if there is one that can be understood.
+    pub(crate) fn catalog(&self) -> Result<Option<Catalog>> {
+        Ok(self.known_catalog()?.and_then(|k| k.catalog.clone()))
+    }
+
+    fn find_catalog(&self) -> Result<Found> {
+        let Some(known) = self.known_catalog()? else {
+            return Ok(Found::Nothing);
+        };
+        Ok(Found::Content(Content {
+            name: CATALOG.to_owned(),
+            length: known.bytes.len() as u64,
+            validators: Validators::new(known.digest.to_string(), known.modified),
+            immutable: false,
+            data: Data::Memory(known.bytes.clone()),
+        }))
+    }
+
+    fn find_file(&self, wanted: &ImageFile) -> Result<Found> {
+        if is_sidecar_digest(wanted.file.as_str()) {
+            return Ok(Found::Nothing);
+        }
+        let pointed = self.pointed(wanted)?;
+        let at = pointed.as_ref().unwrap_or(&wanted.at);
+        let directory = version_path(&wanted.image, wanted.architecture, at.as_str());
+        let Some(content) = self.content(&directory, wanted.file.as_str())? else {
+            return Ok(Found::Nothing);
+        };
+        Ok(match pointed {
+            Some(version) => Found::Elsewhere(format!("../{version}/{}", wanted.file)),
+            None => Found::Content(content),
+        })
+    }
+
+    /// The version that a channel points at, if `wanted` names a channel.
+    fn pointed(&self, wanted: &ImageFile) -> Result<Option<Version>> {
+        let (Some(known), Some(channel)) = (self.known_catalog()?, wanted.channel()) else {
+            return Ok(None);
+        };
+        Ok(known
+            .catalog
+            .as_ref()
+            .and_then(|catalog| catalog.images.get(&wanted.image))
+            .and_then(|by_architecture| by_architecture.get(&wanted.architecture))
+            .and_then(|listing| listing.channels.get(&channel))
+            .cloned())
+    }
+
+    fn content(&self, directory: &Path, name: &str) -> Result<Option<Content>> {
+        let Some(known) = self.known_version(directory)? else {
+            return Ok(None);
+        };
+        let content = |length, digest: Sha256, modified, data| Content {
+            name: name.to_owned(),
+            length,
+            validators: Validators::new(digest.to_string(), modified),
+            immutable: true,
+            data,
+        };
+        if name == SUMS {
+            let data = Data::Memory(known.bytes.clone());
+            let length = known.bytes.len() as u64;
+            return Ok(Some(content(length, known.digest, known.modified, data)));
+        }
+        let path = directory.join(name);
+        let listed = known.sums.get(name);
+        if listed.is_none() && name != SIGNATURE {
+            return Ok(None);
+        }
+        let Some(opened) = self.open(&path)? else {
+            return Ok(None);
+        };
+        let length = opened.identity.size;
+        let (digest, data) = match listed {
+            Some(digest) if length > SMALL => (digest, Data::File(Arc::new(opened.file))),
+            Some(digest) => (digest, Data::Memory(self.read(&path, &opened, SMALL)?)),
+            None => {
+                let bytes = self.read(&path, &opened, SIGNATURE_MAX)?;
+                (Sha256::of(&bytes), Data::Memory(bytes))
+            }
+        };
+        let length = match &data {
+            Data::Memory(bytes) => bytes.len() as u64,
+            Data::File(_) => length,
+        };
+        Ok(Some(content(length, digest, opened.modified, data)))
+    }
+
+    /// The catalog, read again only when the file is another one.
+    fn known_catalog(&self) -> Result<Option<Arc<KnownCatalog>>> {
+        let path = Path::new(CATALOG);
+        let Some(opened) = self.open(path)? else {
+            return Ok(None);
+        };
+        let known = lock(&self.catalog).clone();
+        if let Some(known) = known.filter(|k| k.identity == opened.identity) {
+            return Ok(Some(known));
+        }
+        let bytes = self.read(path, &opened, CATALOG_MAX)?;
+        let catalog = understand(&bytes);
+        if catalog.is_none() {
+            tracing::error!(
+                path = %self.store.root().join(path).display(),
+                "the catalog cannot be understood; channels lead nowhere"
+            );
+        }
+        let known = Arc::new(KnownCatalog {
+            identity: opened.identity,
+            digest: Sha256::of(&bytes),
+            bytes,
+            modified: opened.modified,
+            catalog,
+        });
+        *lock(&self.catalog) = Some(Arc::clone(&known));
+        Ok(Some(known))
+    }
+
+    /// The digests of a version, read again only when the file is another one.
+    fn known_version(&self, directory: &Path) -> Result<Option<Arc<KnownVersion>>> {
+        let path = directory.join(SUMS);
+        let Some(opened) = self.open(&path)? else {
+            return Ok(None);
+        };
+        let known = lock(&self.versions).get(directory).cloned();
+        if let Some(known) = known.filter(|k| k.identity == opened.identity) {
+            return Ok(Some(known));
+        }
+        let bytes = self.read(&path, &opened, SUMS_MAX)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| HoldingsError::Text {
+            path: self.store.root().join(&path),
+        })?;
+        let sums = Sums::parse(text).map_err(|source| HoldingsError::Sums {
+            path: self.store.root().join(&path),
+            source,
+        })?;
+        let known = Arc::new(KnownVersion {
+            identity: opened.identity,
+            sums,
+            digest: Sha256::of(&bytes),
+            bytes,
+            modified: opened.modified,
+        });
+        let mut versions = lock(&self.versions);
+        if versions.len() >= VERSIONS_MAX {
+            versions.clear();
+        }
+        versions.insert(directory.to_owned(), Arc::clone(&known));
+        Ok(Some(known))
+    }
+
+    fn open(&self, path: &Path) -> Result<Option<Opened>> {
+        let failed = |source| HoldingsError::Read {
+            path: self.store.root().join(path),
+            source,
+        };
+        let Some(file) = self.store.open_file(path).map_err(failed)? else {
+            return Ok(None);
+        };
+        let metadata = file.metadata().map_err(failed)?;
+        Ok(Some(Opened {
+            file,
+            identity: Identity {
+                device: metadata.dev(),
+                inode: metadata.ino(),
+                size: metadata.size(),
+                modified: (metadata.mtime(), metadata.mtime_nsec()),
+                changed: (metadata.ctime(), metadata.ctime_nsec()),
+            },
+            modified: metadata.modified().map_err(failed)?,
+        }))
+    }
+
+    fn read(&self, path: &Path, opened: &Opened, limit: u64) -> Result<Bytes> {
+        store::read_limited(&opened.file, limit)
+            .map(Bytes::from)
+            .map_err(|source| HoldingsError::Read {
+                path: self.store.root().join(path),
+                source,
+            })
+    }
+}
+
+/// Names that systemd's pull takes for the digest of one file. Whatever their
+/// content, they would be believed instead of a good `SHA256SUMS`.
+fn is_sidecar_digest(name: &str) -> bool {
+    name.contains(".sha256")
+}
+
+/// What the payload of a catalog says, unverified.
+fn understand(bytes: &[u8]) -> Option<Catalog> {
+    let envelope: Envelope = serde_json::from_slice(bytes).ok()?;
+    if envelope.payload_type != catalog::PAYLOAD_TYPE {
+        return None;
+    }
+    let payload = base64::engine::general_purpose::STANDARD
+        .decode(envelope.payload)
+        .ok()?;
+    serde_json::from_slice(&payload).ok()
+}
+
+/// What is behind these locks is replaced whole, so a panic elsewhere cannot
+/// have left it half-written.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,59 @@
+//! Why a request is refused, and the one place where that becomes a status.
+//!
+//! What the client hears is the status and its name; everything else is for
+//! the log, and only what the server itself did wrong is logged as an error.
+
+use crate::holdings::HoldingsError;
+use crate::target::TargetError;
+use hyper::http::{StatusCode, Uri};
+use std::error::Error;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("only GET and HEAD are answered")]
+    Method,
+    #[error("the request names no file")]
+    Target(#[source] TargetError),
+    #[error("there is no such file")]
+    Missing,
+    #[error("a precondition failed")]
+    Precondition,
+    #[error("the range lies outside of the {length} bytes")]
+    Range { length: u64 },
+    #[error("the store cannot be read")]
+    Holdings(#[source] HoldingsError),
+    #[error("a task of the server failed")]
+    Task(#[source] tokio::task::JoinError),
+}
+
+impl Refusal {
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Target(TargetError::TooLong) => StatusCode::URI_TOO_LONG,
+            Self::Target(TargetError::Malformed(_)) => StatusCode::BAD_REQUEST,
+            // Never 403 or 410: systemd's pull gives up on these where it
+            // would have gone on without the file.
+            Self::Target(TargetError::Nothing) | Self::Missing => StatusCode::NOT_FOUND,
+            Self::Precondition => StatusCode::PRECONDITION_FAILED,
+            Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::Holdings(_) | Self::Task(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Logs it, with its causes.
+    pub(crate) fn log(&self, uri: &Uri) {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        if self.status().is_server_error() {
+            tracing::error!(path = uri.path(), "{text}");
+        } else {
+            tracing::debug!(path = uri.path(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! From a request to its answer: one page of named steps.
+//!
+//! RFC 9110 for the semantics; what stock systemd expects beyond it: a
+//! missing file is a 404 and nothing else, tags are strong and a 304 carries
+//! the tag, redirects lead from a channel to an immutable version.
+
+use crate::body::{Body, Budget};
+use crate::conditional::{self, Verdict};
+use crate::holdings::{Content, Found, Holdings};
+use crate::ranges::{self, Selection};
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::stagger;
+use crate::target::{self, Route};
+use hyper::http::{Method, Request, Response};
+use std::sync::Arc;
+
+/// What all answers of a server are made from.
+#[derive(Clone, Debug)]
+pub(crate) struct Desk {
+    pub(crate) holdings: Arc<Holdings>,
+    pub(crate) budget: Arc<Budget>,
+}
+
+/// Answers a request.
+pub(crate) async fn respond<B>(desk: &Desk, request: &Request<B>) -> Response<Body> {
+    let reply = Reply::new(&desk.budget, request.method());
+    match answer(desk, request, &reply).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            refusal.log(request.uri());
+            reply.refused(&refusal)
+        }
+    }
+}
+
+async fn answer<B>(
+    desk: &Desk,
+    request: &Request<B>,
+    reply: &Reply<'_>,
+) -> Result<Response<Body>, Refusal> {
+    check_method(request.method())?;
+    let route = read_target(request)?;
+    wait_for_old_clients(request, &route).await;
+    let content = match find(desk, &route).await? {
+        Found::Nothing => return Err(Refusal::Missing),
+        Found::Elsewhere(location) => return Ok(reply.redirect(&location)),
+        Found::Content(content) => content,
+    };
+    match conditional::evaluate(request.headers(), &content.validators) {
+        Verdict::NotModified => return Ok(reply.not_modified(&content)),
+        Verdict::Failed => return Err(Refusal::Precondition),
+        Verdict::Proceed => {}
+    }
+    match select(request, &content) {
+        Selection::Whole => Ok(reply.whole(&content)),
+        Selection::One(span) => Ok(reply.part(&content, span)),
+        Selection::Several(spans) => Ok(reply.parts(&content, &spans)),
+        Selection::Unsatisfiable => Err(Refusal::Range {
+            length: content.length,
+        }),
+    }
+}
+
+fn check_method(method: &Method) -> Result<(), Refusal> {
+    if method == Method::GET || method == Method::HEAD {
+        Ok(())
+    } else {
+        Err(Refusal::Method)
+    }
+}
+
+fn read_target<B>(request: &Request<B>) -> Result<Route, Refusal> {
+    target::check_host(request.version(), request.uri(), request.headers())
+        .and_then(|()| target::route(request.uri()))
+        .map_err(Refusal::Target)
+}
+
+async fn wait_for_old_clients<B>(request: &Request<B>, route: &Route) {
+    if let Route::File(wanted) = route {
+        let delay = stagger::delay(request.headers(), wanted.file.as_str());
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+    }
+}
+
+/// Looks at the disk, away from the threads that serve connections.
+async fn find(desk: &Desk, route: &Route) -> Result<Found, Refusal> {
+    let holdings = Arc::clone(&desk.holdings);
+    let route = route.clone();
+    tokio::task::spawn_blocking(move || holdings.find(&route))
+        .await
+        .map_err(Refusal::Task)?
+        .map_err(Refusal::Holdings)
+}
+
+/// Ranges are defined for GET alone (RFC 9110, section 14.2).
+fn select<B>(request: &Request<B>, content: &Content) -> Selection {
+    let headers = request.headers();
+    if request.method() == Method::GET && conditional::range_applies(headers, &content.validators) {
+        ranges::select(headers, content.length)
+    } else {
+        Selection::Whole
+    }
+}

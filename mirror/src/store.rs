@@ -1,0 +1,429 @@
+//! The store: a folder of published images, and every path beneath it.
+//!
+//! ```text
+//! ROOT/repository.json                    the repository's id, made with the store
+//! ROOT/catalog.json                       the signed catalog, switched last
+//! ROOT/images/NAME/ARCHITECTURE/VERSION/  one version, never changed once it is there
+//! ROOT/.lock                              held by whoever writes
+//! ROOT/.#hatchery-…                       staging
+//! ```
+//!
+//! Any static web server could serve it, less the channels. Reading goes
+//! through one directory handle and `openat2` with `RESOLVE_BENEATH` and
+//! `RESOLVE_NO_SYMLINKS`, so that neither a request nor a link planted in the
+//! store reaches anything outside. Owns no policy on what is published or
+//! signed, and never reads a catalog: those are `publish` and `catalog`.
+
+use hatchery_image::durable::{self, DirectoryLock, DurableError};
+use hatchery_image::{Architecture, ImageName, Version};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// File name of the signed catalog.
+pub const CATALOG: &str = "catalog.json";
+/// File name of the repository's identity.
+pub const REPOSITORY: &str = "repository.json";
+/// Folder of the images.
+pub const IMAGES: &str = "images";
+
+/// Newest `format` of `repository.json` that is read.
+const FORMAT: u32 = 1;
+/// Largest `repository.json` that is read, in bytes.
+const REPOSITORY_MAX: u64 = 64 << 10;
+/// Published files can be read by any server's user, whatever the umask.
+pub(crate) const FILE_MODE: u32 = 0o644;
+/// As [`FILE_MODE`], of folders.
+pub(crate) const DIRECTORY_MODE: u32 = 0o755;
+
+/// Why a store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Something about its root failed.
+    #[error("cannot {doing} the store {path}")]
+    Root {
+        /// What was being done, such as `open`.
+        doing: &'static str,
+        /// The store's root.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The folder is no store.
+    #[error("{path} is not a store: it holds no {REPOSITORY}")]
+    NotAStore {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder holds other things.
+    #[error("{path} is not empty and not a store; name a new folder for the store")]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The identity cannot be understood.
+    #[error("{path} cannot be read as a repository's identity")]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A newer program made the store.
+    #[error("{path} has format {format}, and this program reads up to {FORMAT}; a newer hatchery is needed")]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+    },
+    /// A file or folder of it could not be written.
+    #[error("cannot write to the store")]
+    Write(#[source] DurableError),
+    /// A file of it could not be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+#[derive(Serialize, Deserialize)]
+struct Identity {
+    format: u32,
+    repository: String,
+}
+
+/// A folder of published images. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+    directory: Arc<OwnedFd>,
+    repository: String,
+}
+
+impl Store {
+    /// Opens a store.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or is no store.
+    pub fn open(root: &Path) -> Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(root, flags, Mode::empty())
+            .map_err(|e| failed("open", root)(e.into()))?;
+        let mut store = Self {
+            root: root.to_owned(),
+            directory: Arc::new(directory),
+            repository: String::new(),
+        };
+        store.repository = store.read_identity()?;
+        Ok(store)
+    }
+
+    /// Opens a store, and makes it where there is nothing yet or an empty
+    /// folder. Its id is new and random.
+    ///
+    /// # Errors
+    /// It cannot be made, or the folder holds something that is no store.
+    pub fn create(root: &Path) -> Result<Self> {
+        fs::create_dir_all(root).map_err(failed("make", root))?;
+        let _lock = DirectoryLock::exclusive(root).map_err(StoreError::Write)?;
+        let path = root.join(REPOSITORY);
+        if !path.exists() {
+            refuse_foreign_folder(root)?;
+            let identity = Identity {
+                format: FORMAT,
+                repository: random_uuid().map_err(failed("find random bytes for", root))?,
+            };
+            let mut bytes =
+                serde_json::to_vec_pretty(&identity).map_err(|source| StoreError::Identity {
+                    path: path.clone(),
+                    source,
+                })?;
+            bytes.push(b'\n');
+            set_directory_mode(root)?;
+            durable::write(&path, &bytes, FILE_MODE).map_err(StoreError::Write)?;
+            if let Some(parent) = root.parent().filter(|p| !p.as_os_str().is_empty()) {
+                durable::sync_directory(parent).map_err(StoreError::Write)?;
+            }
+        }
+        Self::open(root)
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The repository's id, a random UUID.
+    #[must_use]
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// Where the catalog lies.
+    #[must_use]
+    pub fn catalog(&self) -> PathBuf {
+        self.root.join(CATALOG)
+    }
+
+    /// Where a version of an image lies, whether it is there or not.
+    #[must_use]
+    pub fn version(
+        &self,
+        name: &ImageName,
+        architecture: Architecture,
+        version: &Version,
+    ) -> PathBuf {
+        self.root
+            .join(version_path(name, architecture, version.as_str()))
+    }
+
+    /// Waits until nobody else writes to the store, and keeps others from it
+    /// while the returned value lives. What killed writers left is removed.
+    pub(crate) fn lock(&self) -> Result<DirectoryLock> {
+        let lock = DirectoryLock::exclusive(&self.root).map_err(StoreError::Write)?;
+        durable::sweep(&self.root, |path| fs::remove_dir_all(path)).map_err(StoreError::Write)?;
+        Ok(lock)
+    }
+
+    /// Makes the folder that holds the versions of an image, durably.
+    pub(crate) fn make_listing(
+        &self,
+        name: &ImageName,
+        architecture: Architecture,
+    ) -> Result<PathBuf> {
+        let mut path = self.root.clone();
+        for part in [IMAGES, name.as_str(), architecture.debian()] {
+            let parent = path.clone();
+            path.push(part);
+            match fs::create_dir(&path) {
+                Ok(()) => {
+                    set_directory_mode(&path)?;
+                    durable::sync_directory(&parent).map_err(StoreError::Write)?;
+                }
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(source) => {
+                    return Err(StoreError::Root {
+                        doing: "make a folder in",
+                        path,
+                        source,
+                    });
+                }
+            }
+        }
+        Ok(path)
+    }
+
+    /// Opens a regular file beneath the root; `None` where there is none,
+    /// where the path leads through a link, or to something else.
+    pub(crate) fn open_file(&self, path: &Path) -> io::Result<Option<File>> {
+        // A FIFO opened without NONBLOCK would wait for a writer.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let opened = loop {
+            // EAGAIN: something was renamed meanwhile and the kernel cannot
+            // tell whether the path stayed beneath.
+            match rustix::fs::openat2(&*self.directory, path, flags, Mode::empty(), resolve) {
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+                other => break other,
+            }
+        };
+        use rustix::io::Errno;
+        let fd = match opened {
+            Ok(fd) => fd,
+            Err(
+                Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV | Errno::NXIO
+                | Errno::NAMETOOLONG,
+            ) => return Ok(None),
+            Err(other) => return Err(other.into()),
+        };
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode);
+        Ok((kind == FileType::RegularFile).then(|| File::from(fd)))
+    }
+
+    /// Reads a file beneath the root, up to `limit` bytes.
+    pub(crate) fn read(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+        let failed = |source| StoreError::Read {
+            path: self.root.join(path),
+            source,
+        };
+        let Some(file) = self.open_file(path).map_err(failed)? else {
+            return Ok(None);
+        };
+        read_limited(&file, limit).map(Some).map_err(failed)
+    }
+
+    fn read_identity(&self) -> Result<String> {
+        let path = self.root.join(REPOSITORY);
+        let Some(bytes) = self.read(Path::new(REPOSITORY), REPOSITORY_MAX)? else {
+            return Err(StoreError::NotAStore {
+                path: self.root.clone(),
+            });
+        };
+        let identity: Identity = match serde_json::from_slice(&bytes) {
+            Ok(identity) => identity,
+            Err(source) => return Err(StoreError::Identity { path, source }),
+        };
+        if identity.format > FORMAT {
+            return Err(StoreError::TooNew {
+                path,
+                format: identity.format,
+            });
+        }
+        Ok(identity.repository)
+    }
+}
+
+/// Path of a version beneath the root.
+pub(crate) fn version_path(name: &ImageName, architecture: Architecture, at: &str) -> PathBuf {
+    Path::new(IMAGES)
+        .join(name.as_str())
+        .join(architecture.debian())
+        .join(at)
+}
+
+/// All of a file that has at most `limit` bytes.
+pub(crate) fn read_limited(file: &File, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it is larger than {limit} bytes"),
+        ));
+    }
+    Ok(bytes)
+}
+
+fn failed(doing: &'static str, root: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = root.to_owned();
+    move |source| StoreError::Root {
+        doing,
+        path,
+        source,
+    }
+}
+
+fn set_directory_mode(path: &Path) -> Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(DIRECTORY_MODE))
+        .map_err(failed("set the mode of a folder of", path))
+}
+
+/// A store is not begun among somebody's files: its root is served.
+fn refuse_foreign_folder(root: &Path) -> Result<()> {
+    let entries = fs::read_dir(root).map_err(failed("list", root))?;
+    for entry in entries {
+        let name = entry.map_err(failed("list", root))?.file_name();
+        // The lock, and what a killed writer of the identity left.
+        if !name.as_encoded_bytes().starts_with(b".") {
+            return Err(StoreError::NotEmpty {
+                path: root.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A random UUID (version 4 of RFC 9562).
+fn random_uuid() -> io::Result<String> {
+    let mut bytes = [0u8; 16];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let digits = format!("{:032x}", u128::from_be_bytes(bytes));
+    let groups = [
+        &digits[..8],
+        &digits[8..12],
+        &digits[12..16],
+        &digits[16..20],
+        &digits[20..],
+    ];
+    Ok(groups.join("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_store_keeps_its_id() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("new/store");
+        let id = Store::create(&root).unwrap().repository().to_owned();
+        assert_eq!(id.len(), 36);
+        assert_eq!(&id[14..15], "4");
+        assert_eq!(Store::create(&root).unwrap().repository(), id);
+        assert_eq!(Store::open(&root).unwrap().repository(), id);
+        let other = Store::create(&dir.path().join("other")).unwrap();
+        assert_ne!(other.repository(), id);
+    }
+
+    #[test]
+    fn no_store_begins_among_other_files() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("letters.txt"), "dear").unwrap();
+        assert!(matches!(
+            Store::create(dir.path()),
+            Err(StoreError::NotEmpty { .. })
+        ));
+        assert!(matches!(
+            Store::open(dir.path()),
+            Err(StoreError::NotAStore { .. })
+        ));
+    }
+
+    #[test]
+    fn a_newer_store_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = r#"{"format": 2, "repository": "x"}"#;
+        fs::write(dir.path().join(REPOSITORY), text).unwrap();
+        assert!(matches!(
+            Store::open(dir.path()),
+            Err(StoreError::TooNew { format: 2, .. })
+        ));
+    }
+
+    #[test]
+    fn nothing_outside_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("secret"), "s").unwrap();
+        let root = dir.path().join("store");
+        let store = Store::create(&root).unwrap();
+        fs::create_dir(root.join("real")).unwrap();
+        fs::write(root.join("real/file"), "f").unwrap();
+        symlink("../secret", root.join("link")).unwrap();
+        symlink("real", root.join("folder-link")).unwrap();
+        symlink(dir.path(), root.join("out")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, root.join("fifo"), Mode::RWXU).unwrap();
+        let open = |path: &str| store.open_file(Path::new(path)).unwrap().is_some();
+        assert!(open("real/file"));
+        for path in [
+            "../secret",
+            "link",
+            "folder-link/file",
+            "out/secret",
+            "/etc/passwd",
+            "real",
+            "real/file/x",
+            "fifo",
+            "none",
+        ] {
+            assert!(!open(path), "{path}");
+        }
+    }
+}
