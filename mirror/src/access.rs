@@ -108,12 +108,14 @@ impl Drop for Account {
 }
 
 fn agent(headers: &HeaderMap) -> String {
-    headers.get(header::USER_AGENT).map_or_else(String::new, |value| {
-        String::from_utf8_lossy(value.as_bytes())
-            .chars()
-            .take(TEXT_MAX)
-            .collect()
-    })
+    headers
+        .get(header::USER_AGENT)
+        .map_or_else(String::new, |value| {
+            String::from_utf8_lossy(value.as_bytes())
+                .chars()
+                .take(TEXT_MAX)
+                .collect()
+        })
 }
 
 /// Quotes, backslashes and control characters escaped.

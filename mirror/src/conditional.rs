@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Most entity tags of one request that are compared. A stock client sends
 /// one a cached copy.
-pub const TAGS_MAX: usize = 64;
+pub(crate) const TAGS_MAX: usize = 64;
 
 /// What the content that would be sent is known by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,7 +199,10 @@ mod tests {
             (&[("if-none-match", "\"x\", \"abc\"")], NotModified),
             (&[("if-none-match", "\"x\",\"y\",W/\"abc\"")], NotModified),
             (&[("if-none-match", "\"x,\" , \"abc\"")], NotModified),
-            (&[("if-none-match", "\"x\""), ("if-none-match", "\"abc\"")], NotModified),
+            (
+                &[("if-none-match", "\"x\""), ("if-none-match", "\"abc\"")],
+                NotModified,
+            ),
             (&[("if-none-match", "\"x\"")], Proceed),
             (&[("if-none-match", "\"ab\"")], Proceed),
             (&[("if-none-match", "abc")], Proceed),
@@ -210,10 +213,19 @@ mod tests {
             (&[("if-modified-since", AT)], NotModified),
             (&[("if-modified-since", AFTER)], NotModified),
             (&[("if-modified-since", "yesterday")], Proceed),
-            (&[("if-modified-since", AT), ("if-modified-since", AT)], Proceed),
+            (
+                &[("if-modified-since", AT), ("if-modified-since", AT)],
+                Proceed,
+            ),
             // The tag decides alone when there is one.
-            (&[("if-none-match", "\"x\""), ("if-modified-since", AFTER)], Proceed),
-            (&[("if-none-match", "\"abc\""), ("if-modified-since", BEFORE)], NotModified),
+            (
+                &[("if-none-match", "\"x\""), ("if-modified-since", AFTER)],
+                Proceed,
+            ),
+            (
+                &[("if-none-match", "\"abc\""), ("if-modified-since", BEFORE)],
+                NotModified,
+            ),
             (&[("if-match", "\"abc\"")], Proceed),
             (&[("if-match", "*")], Proceed),
             (&[("if-match", "W/\"abc\"")], Failed),
@@ -221,11 +233,21 @@ mod tests {
             (&[("if-unmodified-since", BEFORE)], Failed),
             (&[("if-unmodified-since", AT)], Proceed),
             (&[("if-unmodified-since", "never")], Proceed),
-            (&[("if-match", "\"abc\""), ("if-unmodified-since", BEFORE)], Proceed),
-            (&[("if-match", "\"abc\""), ("if-none-match", "\"abc\"")], NotModified),
+            (
+                &[("if-match", "\"abc\""), ("if-unmodified-since", BEFORE)],
+                Proceed,
+            ),
+            (
+                &[("if-match", "\"abc\""), ("if-none-match", "\"abc\"")],
+                NotModified,
+            ),
         ];
         for (lines, expected) in table {
-            assert_eq!(evaluate(&headers(lines), &content()), *expected, "{lines:?}");
+            assert_eq!(
+                evaluate(&headers(lines), &content()),
+                *expected,
+                "{lines:?}"
+            );
         }
     }
 
@@ -245,7 +267,11 @@ mod tests {
             (&[("if-range", "\"abc\""), ("if-range", "\"abc\"")], false),
         ];
         for (lines, expected) in table {
-            assert_eq!(range_applies(&headers(lines), &content()), *expected, "{lines:?}");
+            assert_eq!(
+                range_applies(&headers(lines), &content()),
+                *expected,
+                "{lines:?}"
+            );
         }
     }
 

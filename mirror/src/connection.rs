@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// Longest head of a request, in bytes; what is longer gets 431 (or 414 from
 /// 64 KiB in the target alone). nginx takes 8 KiB a line, 32 KiB in all.
-pub const HEAD_MAX: usize = 16 << 10;
+pub(crate) const HEAD_MAX: usize = 16 << 10;
 /// Requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 32;
 /// Bytes that an HTTP/2 stream may hold before the client takes them.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Less than this is left: warn.
-pub const WARN_BEFORE: SignedDuration = SignedDuration::from_hours(3 * 24);
+pub(crate) const WARN_BEFORE: SignedDuration = SignedDuration::from_hours(3 * 24);
 /// How often the catalog is looked at.
 const LOOK: Duration = Duration::from_secs(3600);
 

@@ -11,15 +11,16 @@
 //!
 //! Everything here blocks on the disk.
 
+use crate::catalog::unverified_payload;
 use crate::conditional::Validators;
 use crate::store::{self, CATALOG, Store, version_path};
 use crate::target::{ImageFile, Route};
-use base64::Engine as _;
 use bytes::Bytes;
-use hatchery_image::catalog::{self, CATALOG_MAX, Catalog};
-use hatchery_image::envelope::Envelope;
+use hatchery_image::Catalog;
+use hatchery_image::envelope::ENVELOPE_MAX;
 use hatchery_image::sums::{SUMS_MAX, Sums};
 use hatchery_image::{Sha256, Version};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
@@ -39,6 +40,13 @@ const SMALL: u64 = 64 << 10;
 const SIGNATURE_MAX: u64 = 64 << 10;
 /// Most versions whose digests are remembered. Each takes about 1 KiB.
 const VERSIONS_MAX: usize = 4096;
+
+/// What is escaped in a location: all but the unreserved characters.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Why a file of the store could not be looked at. For the log alone.
 #[derive(Debug, thiserror::Error)]
@@ -185,7 +193,7 @@ impl Holdings {
             return Ok(Found::Nothing);
         };
         Ok(match pointed {
-            Some(version) => Found::Elsewhere(format!("../{version}/{}", wanted.file)),
+            Some(version) => Found::Elsewhere(location(&version, wanted.file.as_str())),
             None => Found::Content(content),
         })
     }
@@ -254,7 +262,7 @@ impl Holdings {
         if let Some(known) = known.filter(|k| k.identity == opened.identity) {
             return Ok(Some(known));
         }
-        let bytes = self.read(path, &opened, CATALOG_MAX)?;
+        let bytes = self.read(path, &opened, ENVELOPE_MAX as u64)?;
         let catalog = understand(&bytes);
         if catalog.is_none() {
             tracing::error!(
@@ -338,22 +346,20 @@ impl Holdings {
     }
 }
 
+/// Where a file of another version is, relative to the one of this version.
+fn location(version: &Version, file: &str) -> String {
+    format!("../{version}/{}", utf8_percent_encode(file, ESCAPED))
+}
+
 /// Names that systemd's pull takes for the digest of one file. Whatever their
 /// content, they would be believed instead of a good `SHA256SUMS`.
 fn is_sidecar_digest(name: &str) -> bool {
     name.contains(".sha256")
 }
 
-/// What the payload of a catalog says, unverified.
+/// What a catalog says, whoever signed it.
 fn understand(bytes: &[u8]) -> Option<Catalog> {
-    let envelope: Envelope = serde_json::from_slice(bytes).ok()?;
-    if envelope.payload_type != catalog::PAYLOAD_TYPE {
-        return None;
-    }
-    let payload = base64::engine::general_purpose::STANDARD
-        .decode(envelope.payload)
-        .ok()?;
-    serde_json::from_slice(&payload).ok()
+    serde_json::from_slice(&unverified_payload(bytes)?).ok()
 }
 
 /// What is behind these locks is replaced whole, so a panic elsewhere cannot

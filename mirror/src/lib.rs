@@ -11,11 +11,13 @@
 mod access;
 mod activity;
 mod body;
+mod catalog;
 mod conditional;
 mod connection;
 mod content;
 mod expiry;
 mod holdings;
+mod publish;
 mod ranges;
 mod refusal;
 mod reply;
@@ -27,5 +29,7 @@ mod target;
 
 pub use access::{Access, AccessLog};
 pub use activity::Patience;
+pub use catalog::{CatalogError, Signing, refresh};
+pub use publish::{PublishError, Published, publish};
 pub use server::{CONNECTIONS, DRAIN, Options, Running, Server, ServerError, Stop};
 pub use store::{CATALOG, IMAGES, REPOSITORY, Store, StoreError};

@@ -11,7 +11,7 @@ use hyper::http::{HeaderMap, header};
 use std::num::NonZeroUsize;
 
 /// Most ranges that are answered one by one.
-pub const RANGES_MAX: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
+pub(crate) const RANGES_MAX: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
 
 /// A part of a file that is not empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

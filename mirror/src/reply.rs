@@ -91,8 +91,8 @@ impl<'r> Reply<'r> {
     /// A refusal: its status, by number and by name.
     pub(crate) fn refused(&self, refusal: &Refusal) -> Response<Body> {
         let status = refusal.status();
-        let mut builder = begin(status, REVALIDATE)
-            .header(header::CONTENT_TYPE, "text/plain; charset=utf-8");
+        let mut builder =
+            begin(status, REVALIDATE).header(header::CONTENT_TYPE, "text/plain; charset=utf-8");
         match refusal {
             Refusal::Method => builder = builder.header(header::ALLOW, ALLOW),
             Refusal::Range { length } => {

@@ -304,7 +304,10 @@ async fn accept(
 async fn drain(mut tasks: JoinSet<()>, limit: Duration) {
     let all = async { while tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(limit, all).await.is_err() {
-        tracing::warn!(connections = tasks.len(), "connections were cut while stopping");
+        tracing::warn!(
+            connections = tasks.len(),
+            "connections were cut while stopping"
+        );
         tasks.shutdown().await;
     }
 }

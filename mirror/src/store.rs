@@ -77,7 +77,9 @@ pub enum StoreError {
         source: serde_json::Error,
     },
     /// A newer program made the store.
-    #[error("{path} has format {format}, and this program reads up to {FORMAT}; a newer hatchery is needed")]
+    #[error(
+        "{path} has format {format}, and this program reads up to {FORMAT}; a newer hatchery is needed"
+    )]
     TooNew {
         /// The file.
         path: PathBuf,
@@ -246,7 +248,11 @@ impl Store {
         let fd = match opened {
             Ok(fd) => fd,
             Err(
-                Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV | Errno::NXIO
+                Errno::NOENT
+                | Errno::NOTDIR
+                | Errno::LOOP
+                | Errno::XDEV
+                | Errno::NXIO
                 | Errno::NAMETOOLONG,
             ) => return Ok(None),
             Err(other) => return Err(other.into()),

@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 /// Longest target that is looked at, in bytes. The longest that can mean
 /// something is three names of 63 and a file name of 255, each byte of them
 /// percent-encoded.
-pub const TARGET_MAX: usize = 2048;
+pub(crate) const TARGET_MAX: usize = 2048;
 
 /// What a target asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +94,9 @@ fn part(raw: &str) -> Result<String, TargetError> {
         .decode_utf8()
         .map_err(|_| TargetError::Malformed("it is not UTF-8"))?;
     if decoded.contains('%') {
-        return Err(TargetError::Malformed("a '%' in it escapes nothing, or twice"));
+        return Err(TargetError::Malformed(
+            "a '%' in it escapes nothing, or twice",
+        ));
     }
     if decoded.contains(['/', '\\']) {
         return Err(TargetError::Malformed("it hides a separator"));
@@ -130,7 +132,11 @@ mod tests {
     use super::*;
 
     fn of(target: &str) -> Result<Route, TargetError> {
-        route(&target.parse().expect("hyper would not hand over this target"))
+        route(
+            &target
+                .parse()
+                .expect("hyper would not hand over this target"),
+        )
     }
 
     fn file() -> Route {
