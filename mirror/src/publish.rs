@@ -72,7 +72,7 @@ pub enum PublishError {
     },
     /// Versions never change.
     #[error(
-        "{directory} holds {name} {version} with other content; versions never change, so give the new image a new version"
+        "{name} {version} is in the store {directory} with other content; versions never change, so give the new image a new version"
     )]
     Taken {
         /// The image.
@@ -153,6 +153,7 @@ pub fn publish(
     let mut catalog = present.unwrap_or_else(|| catalog::empty(store.repository()));
     check_names(&catalog, manifest, channels)?;
     let directory = store.version(&manifest.name, manifest.architecture, &manifest.version);
+    check_listed(&catalog, image, &directory)?;
     let files_were_there = is_there(&directory, image)?;
     if !files_were_there {
         place(store, image, &directory, progress)?;
@@ -216,6 +217,27 @@ fn listing<'c>(
     catalog.images.get(name)?.get(&architecture)
 }
 
+/// What the catalog ever said of a version stays so, even if its files went.
+fn check_listed(catalog: &Catalog, image: &ImageFiles, directory: &Path) -> Result<()> {
+    let manifest = image.manifest();
+    let listed = listing(catalog, &manifest.name, manifest.architecture)
+        .and_then(|listing| listing.versions.get(&manifest.version));
+    match listed {
+        Some(listed) if listed.sha256 != Sha256::of(image.manifest_bytes()) => {
+            Err(taken(image, directory))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn taken(image: &ImageFiles, directory: &Path) -> PublishError {
+    PublishError::Taken {
+        name: image.manifest().name.clone(),
+        version: image.manifest().version.clone(),
+        directory: directory.to_owned(),
+    }
+}
+
 /// Whether the version is in the store, whole and the same.
 fn is_there(directory: &Path, image: &ImageFiles) -> Result<bool> {
     match directory.symlink_metadata() {
@@ -231,11 +253,7 @@ fn is_there(directory: &Path, image: &ImageFiles) -> Result<bool> {
     if present.manifest_bytes() == image.manifest_bytes() {
         return Ok(true);
     }
-    Err(PublishError::Taken {
-        name: image.manifest().name.clone(),
-        version: image.manifest().version.clone(),
-        directory: directory.to_owned(),
-    })
+    Err(taken(image, directory))
 }
 
 /// Copies the files into staging, checks the copy, and switches it live.
