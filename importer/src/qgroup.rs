@@ -1,0 +1,130 @@
+//! Disk limits on btrfs as systemd sets them, so that `machinectl set-limit`
+//! and `image-status` agree with us.
+//!
+//! A machine's subvolume N has the quota group 0/N, and above it one with the
+//! same id and a level one less than the lowest that its parent subvolume is
+//! in (254/N when the machines directory is a subvolume of its own with
+//! 255/ID; 255/N when it is in none), which also counts subvolumes made inside
+//! the machine. Both get the limit. This is what systemd's
+//! `btrfs_subvol_auto_qgroup_fd` and `image_set_limit` do.
+
+use crate::btrfs;
+use rustix::fd::BorrowedFd;
+use rustix::io::Errno;
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+/// Level above the highest one.
+const LEVELS: u64 = 256;
+
+/// How often a call is tried again while the kernel is counting.
+const BUSY_TRIES: u32 = 50;
+
+/// How long is waited between those.
+const BUSY_WAIT: Duration = Duration::from_millis(100);
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    error.raw_os_error() == Some(errno.raw_os_error())
+}
+
+/// Tries again while the kernel is busy counting.
+fn patiently<T>(fd: BorrowedFd<'_>, step: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..BUSY_TRIES {
+        match step() {
+            Err(e) if is(&e, Errno::BUSY) && btrfs::is_rescanning(fd).unwrap_or(false) => {
+                thread::sleep(BUSY_WAIT);
+            }
+            result => return result,
+        }
+    }
+    step()
+}
+
+/// Gives the subvolume `fd` its own counting group above its leaf, inside the
+/// groups of the subvolume that it lies in. One that is in a group already is
+/// left alone. Quota must be on.
+pub(crate) fn adopt(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let id = btrfs::subvolume_id(fd)?;
+    if !btrfs::qgroup_parents(fd, id)?.is_empty() {
+        return Ok(());
+    }
+    let outer = match btrfs::parent(fd, id)? {
+        Some(parent) => btrfs::qgroup_parents(fd, parent)?,
+        None => Vec::new(),
+    };
+    let lowest = outer.iter().map(|group| btrfs::split(*group).0).min();
+    let level = lowest.unwrap_or(LEVELS) - 1;
+    if level == 0 {
+        // No level is left between them.
+        return Err(Errno::BUSY.into());
+    }
+    let group = btrfs::qgroup(level, id);
+    match patiently(fd, || btrfs::create_qgroup(fd, group, true)) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+        _ => (),
+    }
+    let mut recount = false;
+    for parent in outer {
+        recount |= assign(fd, group, parent)?;
+    }
+    recount |= assign(fd, id, group)?;
+    if recount {
+        btrfs::start_rescan(fd)?;
+    }
+    Ok(())
+}
+
+fn assign(fd: BorrowedFd<'_>, child: u64, parent: u64) -> io::Result<bool> {
+    match patiently(fd, || btrfs::assign(fd, child, parent, true)) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        result => result,
+    }
+}
+
+/// Limits the subvolume `fd` and what is made inside it to `bytes`.
+pub(crate) fn set_limit(fd: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
+    let id = btrfs::subvolume_id(fd)?;
+    patiently(fd, || btrfs::limit(fd, id, bytes))?;
+    adopt(fd)?;
+    for group in subtree(fd, id)? {
+        patiently(fd, || btrfs::limit(fd, group, bytes))?;
+    }
+    Ok(())
+}
+
+/// The groups above the leaf `0/id` that share its id.
+fn subtree(fd: BorrowedFd<'_>, id: u64) -> io::Result<Vec<u64>> {
+    let parents = btrfs::qgroup_parents(fd, id)?;
+    let own = |group: &u64| btrfs::split(*group).1 == id;
+    Ok(parents.into_iter().filter(own).collect())
+}
+
+/// The groups of a subvolume that is about to be removed: to be handed to
+/// [`forget`] afterwards.
+pub(crate) fn of(fd: BorrowedFd<'_>, id: u64) -> io::Result<Vec<u64>> {
+    let mut groups = vec![id];
+    groups.extend(subtree(fd, id)?);
+    Ok(groups)
+}
+
+/// Removes the groups of a subvolume that is gone, highest last. `fd` is any
+/// directory of the file system.
+///
+/// Kernels that remove the leaf themselves once the subvolume's space has
+/// been freed refuse to have it removed earlier; that is no failure.
+pub(crate) fn forget(fd: BorrowedFd<'_>, groups: &[u64]) {
+    let Some((leaf, above)) = groups.split_first() else {
+        return;
+    };
+    for group in above {
+        // The subvolume is gone already: what cannot be removed only takes a
+        // few bytes of the quota tree.
+        let _ = patiently(fd, || btrfs::assign(fd, *leaf, *group, false));
+        for outer in btrfs::qgroup_parents(fd, *group).unwrap_or_default() {
+            let _ = patiently(fd, || btrfs::assign(fd, *group, outer, false));
+        }
+        let _ = patiently(fd, || btrfs::create_qgroup(fd, *group, false));
+    }
+    let _ = patiently(fd, || btrfs::create_qgroup(fd, *leaf, false));
+}
