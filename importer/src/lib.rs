@@ -8,12 +8,13 @@
 
 mod btrfs;
 pub mod config;
+pub mod limit;
 pub mod lock;
 pub mod machines;
 mod qgroup;
 pub mod record;
 pub mod reference;
-mod tree;
+pub mod tree;
 
 pub use machines::Machines;
 pub use reference::Reference;

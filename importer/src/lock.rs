@@ -84,10 +84,12 @@ fn inode_lock(name: &str) -> Result<Option<Option<LockFile>>, LockError> {
         .recursive(true)
         .mode(0o755)
         .create("/run/systemd/nspawn")
-        .and_then(|()| match fs::DirBuilder::new().mode(0o700).create(directory) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            result => result,
-        });
+        .and_then(
+            |()| match fs::DirBuilder::new().mode(0o700).create(directory) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                result => result,
+            },
+        );
     if made.is_err() {
         return Ok(None);
     }

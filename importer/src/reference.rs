@@ -78,7 +78,16 @@ mod tests {
     #[test]
     fn others_are_refused() {
         for text in [
-            "", "@1", ":x", "debian@", "debian:", "debian@1:2", "a@b@c", "../x", "Debian", "a/b",
+            "",
+            "@1",
+            ":x",
+            "debian@",
+            "debian:",
+            "debian@1:2",
+            "a@b@c",
+            "../x",
+            "Debian",
+            "a/b",
         ] {
             assert!(text.parse::<Reference>().is_err(), "{text:?}");
         }

@@ -37,7 +37,7 @@ fn locate(path: &Path) -> io::Result<(OwnedFd, &OsStr)> {
 ///
 /// # Errors
 /// It exists, or the system refused.
-pub(crate) fn make(path: &Path) -> io::Result<()> {
+pub fn make(path: &Path) -> io::Result<()> {
     let (parent, name) = locate(path)?;
     let mode = Mode::from_raw_mode(0o755);
     if btrfs::is_btrfs(parent.as_fd())? {
@@ -46,14 +46,17 @@ pub(crate) fn make(path: &Path) -> io::Result<()> {
         rustix::fs::mkdirat(&parent, name, mode)?;
     }
     // Whatever the umask is.
-    Ok(rustix::fs::fchmod(open_directory(parent.as_fd(), name)?, mode)?)
+    Ok(rustix::fs::fchmod(
+        open_directory(parent.as_fd(), name)?,
+        mode,
+    )?)
 }
 
 /// Removes a tree, or a file. One that is absent is an error.
 ///
 /// # Errors
 /// Something is mounted in it, or the system refused.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
+pub fn remove(path: &Path) -> io::Result<()> {
     let (parent, name) = locate(path)?;
     remove_at(parent.as_fd(), name)
 }
@@ -142,6 +145,7 @@ fn remove_subvolume(
     } else {
         Vec::new()
     };
+    clear_flags(root);
     match btrfs::destroy(parent, name) {
         Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty && nesting > 0 => {
             btrfs::set_writable(root)?;
@@ -152,10 +156,6 @@ fn remove_subvolume(
                 let directory = directory.as_fd();
                 remove_subvolume(directory, &child.name, inner.as_fd(), nesting - 1)?;
             }
-            btrfs::destroy(parent, name)?;
-        }
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-            clear_flags(root);
             btrfs::destroy(parent, name)?;
         }
         result => result?,
@@ -232,8 +232,7 @@ impl Removal<'_> {
         let moved = loop {
             self.counter += 1;
             let moved = OsString::from(format!(".#deep-{}", self.counter));
-            let absent =
-                rustix::fs::statat(self.root, &moved, AtFlags::SYMLINK_NOFOLLOW).is_err();
+            let absent = rustix::fs::statat(self.root, &moved, AtFlags::SYMLINK_NOFOLLOW).is_err();
             if absent {
                 break moved;
             }
@@ -252,7 +251,8 @@ impl Removal<'_> {
 }
 
 /// Whether a tree is a btrfs subvolume.
-pub(crate) fn is_subvolume(path: &Path) -> bool {
+#[must_use]
+pub fn is_subvolume(path: &Path) -> bool {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(CWD, path, flags, Mode::empty())
         .is_ok_and(|fd| btrfs::is_subvolume(fd.as_fd()).unwrap_or(false))
@@ -269,8 +269,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t");
         make(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o755);
-        assert_eq!(make(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+            0o755
+        );
+        assert_eq!(
+            make(&path).unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
     }
 
     #[test]
@@ -293,10 +299,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let tree = dir.path().join("tree");
         fs::create_dir(&tree).unwrap();
-        let mut fd = open_directory(CWD, OsStr::new("/")).unwrap();
-        for part in tree.components().skip(1) {
-            fd = open_directory(fd.as_fd(), part.as_os_str()).unwrap();
-        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let mut fd = rustix::fs::open(&tree, flags, Mode::empty()).unwrap();
         for _ in 0..3000 {
             rustix::fs::mkdirat(&fd, "deeper", Mode::from_raw_mode(0o755)).unwrap();
             rustix::fs::mkdirat(&fd, "other", Mode::from_raw_mode(0o755)).unwrap();

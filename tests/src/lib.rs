@@ -9,7 +9,7 @@
 pub mod host;
 pub mod need;
 pub mod pool;
-mod run;
+pub mod run;
 
 pub use need::{Need, require};
 pub use pool::Pool;

@@ -4,7 +4,10 @@
 use std::process::Command;
 
 /// Runs a program to its end; its stdout, or what went wrong.
-pub(crate) fn run(argv: &[&str]) -> Result<String, String> {
+///
+/// # Errors
+/// It cannot be run or failed: its argv, status and stderr.
+pub fn run(argv: &[&str]) -> Result<String, String> {
     let (program, arguments) = argv.split_first().ok_or("no program to run")?;
     let output = Command::new(program)
         .args(arguments)
