@@ -65,6 +65,9 @@ pub(crate) struct Global {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Makes, lists, exports and trusts keys
+    #[command(subcommand)]
+    Key(commands::key::Command),
     /// Prints completions for a shell
     #[command(hide = true)]
     Completions(commands::completions::Arguments),
@@ -77,6 +80,7 @@ impl Command {
     /// Does it.
     pub(crate) fn run(&self, terminal: &Terminal) -> anyhow::Result<()> {
         match self {
+            Self::Key(command) => command.run(terminal),
             Self::Completions(arguments) => commands::completions::run(arguments, terminal),
             Self::Man(arguments) => commands::man::run(arguments, terminal),
         }

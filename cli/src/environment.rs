@@ -6,11 +6,23 @@ use jiff::Timestamp;
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::OnceLock;
+
+/// Where the keys that this host trusts are.
+pub(crate) const TRUSTED_KEYS: &str = "/etc/hatchery/keys";
 
 /// Now, by this host's clock.
 #[expect(clippy::disallowed_methods, reason = "the one reader of the clock")]
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()
+}
+
+/// Whether root called. A build that an ordinary user starts becomes root in
+/// a namespace of its own, so the answer is that of the first question, which
+/// `main` asks.
+pub(crate) fn is_root() -> bool {
+    static IS_ROOT: OnceLock<bool> = OnceLock::new();
+    *IS_ROOT.get_or_init(|| rustix::process::geteuid().is_root())
 }
 
 /// The GnuPG home that `GNUPGHOME` names; GnuPG finds the usual one itself.
@@ -24,7 +36,7 @@ pub(crate) fn cache() -> anyhow::Result<PathBuf> {
     if let Some(cache) = path("XDG_CACHE_HOME") {
         return Ok(cache.join("hatchery"));
     }
-    if rustix::process::geteuid().is_root() {
+    if is_root() {
         return Ok(PathBuf::from("/var/cache/hatchery"));
     }
     let home = path("HOME").context("HOME is not set; say --cache-dir DIR")?;

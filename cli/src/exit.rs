@@ -1,6 +1,10 @@
 //! Exit codes: the one table, and the one mapping of failures to it.
 
+use hatchery_image::keyring::KeyringError;
 use hatchery_image::progress::Interrupted;
+#[cfg(feature = "sign")]
+use hatchery_image::signer::SignerError;
+use hatchery_transfer::TransferError;
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;
@@ -87,7 +91,38 @@ fn of_one(cause: &(dyn Error + 'static)) -> Option<Code> {
     if cause.is::<Interrupted>() {
         return Some(Code::Interrupted);
     }
-    cause.downcast_ref::<io::Error>().and_then(of_io)
+    #[cfg(feature = "sign")]
+    if let Some(error) = cause.downcast_ref::<SignerError>() {
+        return of_signer(error);
+    }
+    None.or_else(|| cause.downcast_ref().and_then(of_keyring))
+        .or_else(|| cause.downcast_ref().and_then(of_transfer))
+        .or_else(|| cause.downcast_ref().and_then(of_io))
+}
+
+fn of_keyring(error: &KeyringError) -> Option<Code> {
+    match error {
+        KeyringError::Read { .. } | KeyringError::Data(_) => None,
+        _ => Some(Code::Trust),
+    }
+}
+
+#[cfg(feature = "sign")]
+fn of_signer(error: &SignerError) -> Option<Code> {
+    match error {
+        SignerError::NoGpg(_) => Some(Code::Host),
+        SignerError::Text(_) => Some(Code::Usage),
+        SignerError::NoKey { .. } => Some(Code::Conflict),
+        _ => None,
+    }
+}
+
+fn of_transfer(error: &TransferError) -> Option<Code> {
+    match error {
+        TransferError::Everywhere { .. } | TransferError::NoLocation { .. } => Some(Code::Network),
+        TransferError::OverLimit { .. } => Some(Code::Trust),
+        _ => None,
+    }
 }
 
 fn of_io(error: &io::Error) -> Option<Code> {

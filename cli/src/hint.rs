@@ -1,10 +1,11 @@
 //! What a user can do about a failure, where there is something.
 
+use crate::environment;
 use crate::exit::{self, Code};
 
 /// A hint on a failure.
 pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
-    let root = rustix::process::geteuid().is_root();
+    let root = environment::is_root();
     match exit::code(error) {
         Code::Host if !root && mentions(error, "ermission denied") => {
             Some("this needs root; try it with sudo")

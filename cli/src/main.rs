@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     if let Some(code) = commands::helper() {
         return code;
     }
+    environment::is_root();
     let cli = arguments::Cli::parse();
     // Every TLS connection uses ring. Only a second call could fail.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -1,4 +1,5 @@
 //! Drives the binary as a user or a script does.
 
 mod hatchery;
+mod key;
 mod usage;

@@ -17,6 +17,31 @@ pub(crate) fn command(home: &Path) -> Command {
     command
 }
 
+/// A home with a GnuPG home in it, whose agent ends with it.
+pub(crate) struct Home(tempfile::TempDir);
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let gnupg = self.path().join("gnupg");
+        let mut stop = Command::new("gpgconf");
+        let _ = stop
+            .arg("--homedir")
+            .arg(gnupg)
+            .args(["--kill", "all"])
+            .status();
+    }
+}
+
 /// What came of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {

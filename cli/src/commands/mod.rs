@@ -2,6 +2,7 @@
 //! of a library and show what it returned.
 
 pub(crate) mod completions;
+pub(crate) mod key;
 pub(crate) mod man;
 
 use std::process::ExitCode;
