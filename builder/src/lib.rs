@@ -4,4 +4,5 @@ pub mod base;
 pub mod confine;
 pub mod host;
 pub mod layer;
+pub mod run;
 pub mod userns;
