@@ -4,6 +4,7 @@ use crate::commands;
 use crate::exit;
 use crate::terminal::Terminal;
 use clap::{ArgAction, Args, Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,6 +66,16 @@ pub(crate) struct Global {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Puts an image into a store and signs the catalog after it
+    #[cfg(feature = "serve")]
+    Publish(commands::publish::Arguments),
+    /// Signs the catalog of a store again
+    #[cfg(feature = "serve")]
+    #[command(subcommand)]
+    Catalog(commands::catalog::Command),
+    /// Serves a store over HTTP
+    #[cfg(feature = "serve")]
+    Serve(commands::serve::Arguments),
     /// Makes, lists, exports and trusts keys
     #[command(subcommand)]
     Key(commands::key::Command),
@@ -79,10 +90,26 @@ pub(crate) enum Command {
 impl Command {
     /// Does it.
     pub(crate) fn run(&self, terminal: &Terminal) -> anyhow::Result<()> {
+        terminal.log(self.log_level());
         match self {
+            #[cfg(feature = "serve")]
+            Self::Publish(arguments) => commands::publish::run(arguments, terminal),
+            #[cfg(feature = "serve")]
+            Self::Catalog(command) => command.run(terminal),
+            #[cfg(feature = "serve")]
+            Self::Serve(arguments) => commands::serve::run(arguments, terminal),
             Self::Key(command) => command.run(terminal),
             Self::Completions(arguments) => commands::completions::run(arguments, terminal),
             Self::Man(arguments) => commands::man::run(arguments, terminal),
+        }
+    }
+
+    /// What is logged without being asked for: a server's accesses.
+    fn log_level(&self) -> LevelFilter {
+        match self {
+            #[cfg(feature = "serve")]
+            Self::Serve(_) => LevelFilter::INFO,
+            _ => LevelFilter::WARN,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Exit codes: the one table, and the one mapping of failures to it.
 
+use hatchery_image::files::ImageFilesError;
 use hatchery_image::keyring::KeyringError;
 use hatchery_image::progress::Interrupted;
 #[cfg(feature = "sign")]
@@ -97,6 +98,8 @@ fn of_one(cause: &(dyn Error + 'static)) -> Option<Code> {
     }
     None.or_else(|| cause.downcast_ref().and_then(of_keyring))
         .or_else(|| cause.downcast_ref().and_then(of_transfer))
+        .or_else(|| cause.downcast_ref().and_then(of_image))
+        .or_else(|| of_mirror(cause))
         .or_else(|| cause.downcast_ref().and_then(of_io))
 }
 
@@ -105,6 +108,50 @@ fn of_keyring(error: &KeyringError) -> Option<Code> {
         KeyringError::Read { .. } | KeyringError::Data(_) => None,
         _ => Some(Code::Trust),
     }
+}
+
+fn of_image(error: &ImageFilesError) -> Option<Code> {
+    use ImageFilesError as E;
+    match error {
+        E::Listing { .. } | E::Size { .. } | E::Digest { .. } => Some(Code::Trust),
+        _ => None,
+    }
+}
+
+#[cfg(feature = "serve")]
+fn of_mirror(cause: &(dyn Error + 'static)) -> Option<Code> {
+    use hatchery_mirror::{CatalogError, PublishError, StoreError};
+    match cause.downcast_ref() {
+        Some(StoreError::NotAStore { .. } | StoreError::NotEmpty { .. }) => {
+            return Some(Code::Conflict);
+        }
+        _ => (),
+    }
+    match cause.downcast_ref() {
+        Some(PublishError::Taken { .. } | PublishError::Ambiguous { .. }) => {
+            return Some(Code::Conflict);
+        }
+        Some(PublishError::Damaged { .. } | PublishError::Changed { .. }) => {
+            return Some(Code::Trust);
+        }
+        _ => (),
+    }
+    match cause.downcast_ref() {
+        Some(CatalogError::None { .. }) => Some(Code::Conflict),
+        Some(
+            CatalogError::NotListed { .. }
+            | CatalogError::Clock { .. }
+            | CatalogError::Repository { .. }
+            | CatalogError::Envelope { .. }
+            | CatalogError::Payload { .. },
+        ) => Some(Code::Trust),
+        _ => None,
+    }
+}
+
+#[cfg(not(feature = "serve"))]
+fn of_mirror(_: &(dyn Error + 'static)) -> Option<Code> {
+    None
 }
 
 #[cfg(feature = "sign")]

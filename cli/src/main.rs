@@ -11,6 +11,7 @@ mod hint;
 mod interrupt;
 mod progress;
 mod size;
+mod span;
 mod terminal;
 
 use clap::Parser as _;

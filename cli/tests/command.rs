@@ -1,4 +1,5 @@
 //! Drives the binary as a user or a script does.
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod hatchery;
 mod key;

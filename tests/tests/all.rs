@@ -1,5 +1,6 @@
 //! Tests that cross crates, a module a theme. What a test needs of the
 //! machine it asks for with [`hatchery_tests::require`].
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod disk;
 mod requirements;

@@ -1,9 +1,17 @@
 //! One file a subcommand: its arguments, and a few lines that call one verb
 //! of a library and show what it returned.
 
+#[cfg(feature = "serve")]
+pub(crate) mod catalog;
 pub(crate) mod completions;
 pub(crate) mod key;
 pub(crate) mod man;
+#[cfg(feature = "serve")]
+pub(crate) mod publish;
+#[cfg(feature = "serve")]
+pub(crate) mod serve;
+#[cfg(feature = "serve")]
+mod signing;
 
 use std::process::ExitCode;
 

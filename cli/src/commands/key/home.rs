@@ -5,6 +5,23 @@ use clap::Args;
 use hatchery_image::signer::{Home, Signer};
 use std::path::PathBuf;
 
+/// Which key signs.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SigningKey {
+    /// The key that signs: fingerprint, mail address or name [default: the only one]
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    #[command(flatten)]
+    home: GnupgHome,
+}
+
+impl SigningKey {
+    /// The key, which must be there.
+    pub(crate) fn signer(&self) -> anyhow::Result<Signer> {
+        self.home.signer(self.key.as_deref())
+    }
+}
+
 /// Where private keys are.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct GnupgHome {

@@ -110,7 +110,10 @@ fn trusted(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     };
     let mut files = Vec::new();
     for entry in entries {
-        files.push(entry.with_context(failed)?.path());
+        let path = entry.with_context(failed)?.path();
+        if path.extension().is_some_and(|e| e == "pgp") {
+            files.push(path);
+        }
     }
     files.sort();
     Ok(files)
