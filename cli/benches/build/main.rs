@@ -12,7 +12,11 @@
 //! Both write a `.tar.zst` at level 3 and nothing else; neither signs.
 //! `ROUNDS` (default 5) is how often each is run.
 
-#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a bench is a program of its own")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a bench is a program of its own"
+)]
 
 mod mirror;
 
