@@ -37,7 +37,9 @@ pub fn requires(packages: &[Package]) -> Requires {
 /// `257` of `257.13-1~deb13u1`, `1:257-2` or `258~rc1-1`.
 fn upstream_major(version: &str) -> Option<u32> {
     let upstream = version.split_once(':').map_or(version, |(_, rest)| rest);
-    let digits = upstream.find(|c: char| !c.is_ascii_digit()).unwrap_or(upstream.len());
+    let digits = upstream
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(upstream.len());
     upstream[..digits].parse().ok()
 }
 

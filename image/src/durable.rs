@@ -176,14 +176,28 @@ impl Staging {
     }
 
     /// Syncs the file system, renames the directory to `target` (on the same
-    /// file system), and syncs the parent.
+    /// file system), and syncs the parent. For trees of many files.
     ///
     /// # Errors
     /// Any step that failed; before the rename, `target` is then unchanged.
-    pub fn publish(mut self, target: &Path, existing: Existing) -> Result<()> {
+    pub fn publish(self, target: &Path, existing: Existing) -> Result<()> {
         if let Some(lock) = &self.lock {
             rustix::fs::syncfs(lock).map_err(|e| failed("sync", &self.path)(e.into()))?;
         }
+        self.switch(target, existing)
+    }
+
+    /// The same for a flat folder whose files were each synced when they were
+    /// written: syncs the folder itself, and nothing else of its file system.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn publish_files(self, target: &Path, existing: Existing) -> Result<()> {
+        sync_directory(&self.path)?;
+        self.switch(target, existing)
+    }
+
+    fn switch(mut self, target: &Path, existing: Existing) -> Result<()> {
         let exchange = existing == Existing::Replace && target.symlink_metadata().is_ok();
         let flags = if exchange {
             RenameFlags::EXCHANGE
