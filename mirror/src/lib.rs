@@ -33,3 +33,6 @@ pub use catalog::{CatalogError, Signing, refresh};
 pub use publish::{PublishError, Published, publish};
 pub use server::{CONNECTIONS, DRAIN, Options, Running, Server, ServerError, Stop};
 pub use store::{CATALOG, IMAGES, REPOSITORY, Store, StoreError};
+
+#[cfg(test)]
+mod tests;

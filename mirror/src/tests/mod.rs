@@ -1,0 +1,9 @@
+//! The server, asked over real connections on loopback.
+
+mod client;
+mod fixture;
+mod hostile;
+mod patience;
+mod protocols;
+mod semantics;
+mod stopping;
