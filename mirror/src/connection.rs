@@ -96,7 +96,9 @@ pub(crate) async fn serve(
     let protocol = &reception.protocol;
     let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
     let mut ending = false;
-    let mut look = Instant::now() + LOOK.min(reception.patience.head);
+    let patience = &reception.patience;
+    let pause = LOOK.min(patience.head).min(patience.stalled);
+    let mut look = Instant::now() + pause;
     loop {
         tokio::select! {
             result = &mut connection => {
@@ -106,8 +108,8 @@ pub(crate) async fn serve(
                 return;
             }
             () = sleep_until(look) => {
-                match activity.verdict(&reception.patience, reception.crowded()) {
-                    Verdict::Wait(time) => look = Instant::now() + time.min(LOOK),
+                match activity.verdict(patience, reception.crowded()) {
+                    Verdict::Wait(time) => look = Instant::now() + time.min(pause),
                     Verdict::Idle if !ending => {
                         ending = true;
                         connection.as_mut().graceful_shutdown();
