@@ -21,7 +21,8 @@ test:
 	@tests/run
 
 bench:
-	@bench/run
+	@demo/packages build run bench
+	@. demo/cargo && cargo bench --workspace --locked --bench '*'
 
 check:
 	@demo/packages build

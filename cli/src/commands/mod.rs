@@ -18,5 +18,13 @@ use std::process::ExitCode;
 /// Runs a helper process that a library asked for, if this is one. Helpers
 /// are not part of the command line: their arguments are the library's own.
 pub(crate) fn helper() -> Option<ExitCode> {
-    None
+    match std::env::args_os().nth(1)?.to_str()? {
+        #[cfg(feature = "build")]
+        CONFINE => Some(hatchery_builder::confine::helper_main()),
+        _ => None,
+    }
 }
+
+/// First argument of the helper that runs programs inside a tree.
+#[cfg(feature = "build")]
+pub(crate) const CONFINE: &str = "__confine";
