@@ -16,7 +16,11 @@ mod certificate;
 mod clearsigned;
 mod error;
 mod fingerprint;
+#[cfg(test)]
+pub(crate) mod forge;
 mod signature;
+#[cfg(test)]
+mod tests;
 
 pub use certificate::{Certificate, CertificateState};
 pub use error::{Cause, KeyringError, Reason, Rejected};

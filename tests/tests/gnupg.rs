@@ -1,28 +1,22 @@
 //! Keys and signatures of the real GnuPG, verified in process.
-#![cfg(feature = "sign")]
 
 use hatchery_image::keyring::{Keyring, KeyringError, Policy};
 use hatchery_image::signer::{HOME_MAX, Home, Protection, Signer, SignerError};
+use hatchery_tests::run::run;
+use hatchery_tests::{Need, require};
 use jiff::{Timestamp, ToSpan as _};
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A private home whose agent goes with it.
+/// A private home whose agent goes with it, and room for files beside it.
 struct PrivateHome {
     home: Home,
     directory: tempfile::TempDir,
 }
 
 impl PrivateHome {
-    /// None, said aloud, where gpg is missing; a failure where it must not be.
     fn new() -> Option<Self> {
-        if gpg(Path::new("/"), &["--version"]).is_none() {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "gpg is missing, and CI needs it"
-            );
-            eprintln!("SKIPPED: gpg is missing (Debian: gnupg)");
+        if !require(&[Need::Program("gpg"), Need::Program("gpgconf")]) {
             return None;
         }
         let directory = tempfile::tempdir().unwrap();
@@ -34,9 +28,29 @@ impl PrivateHome {
         self.home.path().unwrap()
     }
 
+    fn file(&self, name: &str, content: &str) -> String {
+        let path = self.at(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.at(name)).unwrap()
+    }
+
     fn signer(&self, name: &str) -> Signer {
         self.home.new_key(name, Protection::None, None).unwrap();
         Signer::find(self.home.path(), Some(name)).unwrap()
+    }
+
+    fn gpg(&self, arguments: &[&str]) -> String {
+        let home = self.path().to_str().unwrap();
+        let argv = ["gpg", "--homedir", home, "--batch", "--yes"];
+        run(&[&argv, arguments].concat()).unwrap()
     }
 }
 
@@ -44,20 +58,6 @@ impl Drop for PrivateHome {
     fn drop(&mut self) {
         self.home.stop_agent().unwrap();
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the other side of these tests is gpg"
-)]
-fn gpg(home: &Path, arguments: &[&str]) -> Option<std::process::Output> {
-    Command::new("gpg")
-        .arg("--homedir")
-        .arg(home)
-        .args(["--batch", "--yes"])
-        .args(arguments)
-        .output()
-        .ok()
 }
 
 #[expect(
@@ -87,15 +87,15 @@ fn a_detached_signature_is_one_and_good() {
     assert!(matches!(changed, Err(KeyringError::Untrusted(_))));
 
     // gpg agrees, and sees one signature.
-    let at = |name: &str| home.directory.path().join(name).display().to_string();
-    std::fs::write(at("data"), "data").unwrap();
-    std::fs::write(at("data.sig"), &signature).unwrap();
-    let output = gpg(
-        home.path(),
-        &["--status-fd=1", "--verify", &at("data.sig"), &at("data")],
-    )
-    .unwrap();
-    let status = String::from_utf8(output.stdout).unwrap();
+    let data = home.file("data", "data");
+    std::fs::write(home.at("data.sig"), &signature).unwrap();
+    let signature = home.at("data.sig");
+    let status = home.gpg(&[
+        "--status-fd=1",
+        "--verify",
+        signature.to_str().unwrap(),
+        &data,
+    ]);
     assert_eq!(status.matches("GOODSIG").count(), 1, "{status}");
     assert_eq!(status.matches("NEWSIG").count(), 1, "{status}");
 }
@@ -143,10 +143,8 @@ fn what_gpg_clearsigns_comes_out_as_it_went_in() {
     };
     let signer = home.signer("Test <test@example.org>");
     let text = "Origin: Test\n-dashed\n- both\n\nFrom here\n--\nlast\n";
-    let at = |name: &str| home.directory.path().join(name).display().to_string();
-    std::fs::write(at("text"), text).unwrap();
-    gpg(home.path(), &["--clearsign", &at("text")]).unwrap();
-    let signed = std::fs::read(at("text.asc")).unwrap();
+    home.gpg(&["--clearsign", &home.file("text", text)]);
+    let signed = home.read("text.asc");
     let verified = keyring(&signer)
         .verify_clearsigned(&signed, Policy::Standard, now())
         .unwrap();
@@ -159,14 +157,9 @@ fn weak_and_foreign_signatures_of_gpg_are_refused_with_their_reason() {
         return;
     };
     let signer = home.signer("Test <test@example.org>");
-    let at = |name: &str| home.directory.path().join(name).display().to_string();
-    std::fs::write(at("data"), "data").unwrap();
-    gpg(
-        home.path(),
-        &["--digest-algo", "SHA1", "--detach-sign", &at("data")],
-    )
-    .unwrap();
-    let weak = std::fs::read(at("data.sig")).unwrap();
+    let data = home.file("data", "data");
+    home.gpg(&["--digest-algo", "SHA1", "--detach-sign", &data]);
+    let weak = home.read("data.sig");
     let error = keyring(&signer)
         .verify_detached(b"data", &weak, Policy::Standard, now())
         .unwrap_err();
@@ -248,7 +241,9 @@ fn exports_are_the_key_alone_and_parse_in_both_forms() {
     }
     let armored = signer.public_key_armored().unwrap();
     assert!(armored.starts_with(b"-----BEGIN PGP PUBLIC KEY BLOCK-----"));
-    let secret = gpg(home.path(), &["--export-secret-keys"]).unwrap().stdout;
+    let path = home.at("secret");
+    home.gpg(&["--export-secret-keys", "--output", path.to_str().unwrap()]);
+    let secret = home.read("secret");
     let error = Keyring::parse(&secret).unwrap_err();
     assert!(matches!(error, KeyringError::PrivateKey(_)), "{error}");
 }
@@ -312,4 +307,52 @@ fn the_agent_of_a_private_home_is_stopped() {
         std::thread::sleep(Duration::from_millis(100));
     }
     panic!("the agent still runs");
+}
+
+#[test]
+fn a_certificate_that_rests_on_sha1_is_refused() {
+    let Some(home) = PrivateHome::new() else {
+        return;
+    };
+    let weak = ["--cert-digest-algo", "SHA1", "--passphrase", ""];
+    let make = ["--quick-gen-key", "Weak <weak@example.org>", "ed25519"];
+    home.gpg(&[&weak[..], &make, &["cert,sign", "never"]].concat());
+    let signer = Signer::find(home.home.path(), None).unwrap();
+    // Our own check of what was made finds it at once.
+    let error = signer.sign_detached(b"data").unwrap_err();
+    assert!(matches!(error, SignerError::Unexpected { .. }), "{error}");
+
+    home.gpg(&["--detach-sign", &home.file("data", "data")]);
+    let error = keyring(&signer)
+        .verify_detached(b"data", &home.read("data.sig"), Policy::Standard, now())
+        .unwrap_err();
+    assert!(error.to_string().contains("is not acceptable"), "{error}");
+}
+
+#[test]
+fn gpg_accepts_sums_as_systemd_asks_it() {
+    let Some(home) = PrivateHome::new() else {
+        return;
+    };
+    let signer = home.signer("Test <test@example.org>");
+    let sums = b"sums";
+    let signature = signer.sign_detached(sums).unwrap();
+    // As systemd asks gpg: a keyring file, one signature, nothing unknown.
+    let public = home.at("import-pubring.gpg");
+    std::fs::write(&public, signer.public_key().unwrap()).unwrap();
+    std::fs::write(home.at("SHA256SUMS.gpg"), &signature).unwrap();
+    let sums = home.file("SHA256SUMS", "sums");
+    let status = home.gpg(&[
+        "--no-options",
+        "--no-default-keyring",
+        "--no-auto-key-locate",
+        "--no-auto-check-trustdb",
+        "--trust-model=always",
+        &format!("--keyring={}", public.display()),
+        "--status-fd=1",
+        "--verify",
+        home.at("SHA256SUMS.gpg").to_str().unwrap(),
+        &sums,
+    ]);
+    assert_eq!(status.matches("VALIDSIG").count(), 1, "{status}");
 }

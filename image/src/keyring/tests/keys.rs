@@ -1,0 +1,101 @@
+//! Key files.
+
+use super::super::forge::{Forge, day};
+use super::super::*;
+use sequoia_openpgp::serialize::SerializeInto as _;
+use sequoia_openpgp::types::ReasonForRevocation;
+
+#[test]
+fn several_certificates_are_read_binary_and_armored() {
+    let (a, b) = (Forge::new(), Forge::version_6());
+    let expected = [a.fingerprint(), b.fingerprint()];
+    let binary = [a.public(), b.public()].concat();
+    let armored = [a.public_armored(), b.public_armored()].concat();
+    for bytes in [&binary, &armored] {
+        let keyring = Keyring::parse(bytes).unwrap();
+        assert_eq!(keyring.fingerprints(), expected);
+        assert_eq!(keyring.only(&expected[1..]).fingerprints(), expected[1..]);
+        assert!(keyring.only(&[]).is_empty());
+    }
+    // As people keep them, with words around.
+    let text = [
+        b"My key:\n\n".to_vec(),
+        a.public_armored(),
+        b"bye\n".to_vec(),
+    ]
+    .concat();
+    assert_eq!(Keyring::parse(&text).unwrap().fingerprints(), expected[..1]);
+    // The same twice is one.
+    let twice = [a.public(), a.public()].concat();
+    assert_eq!(
+        Keyring::parse(&twice).unwrap().fingerprints(),
+        expected[..1]
+    );
+}
+
+#[test]
+fn private_keys_are_not_read() {
+    let forge = Forge::new();
+    for bytes in [
+        forge.cert.as_tsk().to_vec().unwrap(),
+        forge.cert.as_tsk().armored().to_vec().unwrap(),
+    ] {
+        match Keyring::parse(&bytes) {
+            Err(KeyringError::PrivateKey(fingerprint)) => {
+                assert_eq!(fingerprint, forge.fingerprint());
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_holds_no_certificate_is_refused() {
+    for bytes in [b"".as_slice(), b"\n", b"some text\n"] {
+        let result = Keyring::parse(bytes);
+        assert!(
+            matches!(result, Err(KeyringError::NoCertificate)),
+            "{result:?}"
+        );
+    }
+    let public = Forge::new().public();
+    let result = Keyring::parse(&public[..public.len() - 20]);
+    assert!(
+        matches!(result, Err(KeyringError::Certificate { .. })),
+        "{result:?}"
+    );
+    let long = vec![0; KEYRING_MAX + 1];
+    let result = Keyring::parse(&long);
+    assert!(matches!(result, Err(KeyringError::KeyringTooLarge(_))));
+}
+
+#[test]
+fn certificates_are_described_for_people() {
+    let mut forge = Forge::with_subkey(100);
+    let describe = |forge: &Forge, number| forge.keyring().certificates(day(number)).remove(0);
+    let described = describe(&forge, 10);
+    assert_eq!(described.fingerprint, forge.fingerprint());
+    assert_eq!(described.user_ids, ["Test <test@example.org>"]);
+    assert_eq!(described.created, Some(day(0)));
+    assert_eq!(described.state, CertificateState::Good);
+    assert_eq!(describe(&forge, 100).state, CertificateState::Expired);
+    assert!(matches!(
+        describe(&forge, -1).state,
+        CertificateState::Refused(_)
+    ));
+    forge.revoke(30, ReasonForRevocation::KeyCompromised);
+    assert_eq!(describe(&forge, 31).state, CertificateState::Revoked);
+}
+
+#[test]
+fn debian_s_keys_are_the_active_ones() {
+    let keyring = Keyring::parse(include_bytes!("../../../../keys/debian.pgp")).unwrap();
+    let at = "2026-11-23T00:00:00Z".parse().unwrap();
+    let certificates = keyring.certificates(at);
+    assert_eq!(certificates.len(), 9);
+    for certificate in certificates {
+        let name = &certificate.user_ids[0];
+        assert!(name.starts_with("Debian "), "{name}");
+        assert_eq!(certificate.state, CertificateState::Good, "{name}");
+    }
+}
