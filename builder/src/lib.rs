@@ -4,6 +4,7 @@ pub mod base;
 pub mod confine;
 pub mod host;
 pub mod layer;
+pub mod plan;
 pub mod requires;
 pub mod run;
 pub mod userns;

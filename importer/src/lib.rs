@@ -7,13 +7,16 @@
 //! that is not named in a request. This crate never serves and never builds.
 
 mod btrfs;
+pub mod check;
 pub mod config;
+pub mod host;
 pub mod limit;
 pub mod lock;
 pub mod machines;
 mod qgroup;
 pub mod record;
 pub mod reference;
+mod run;
 pub mod tree;
 
 pub use machines::Machines;

@@ -85,7 +85,7 @@ impl Client {
             Location::Http(_) if self.inner.settings.offline => Err(Failure::Offline.into()),
             Location::Http(base) => match opened(&mut part, cache, digest, watch)? {
                 Err(file) => Ok(file),
-                Ok(part) => download.from_web(&join(base, path), part, meter),
+                Ok(part) => download.fetch_web(&join(base, path), part, meter),
             },
         })
         .inspect(|_| meter.reached(size))
@@ -95,7 +95,7 @@ impl Client {
 impl Download<'_> {
     /// From one web server: takes up a broken transfer while it gets on, and
     /// fetches a resumed file with a wrong digest anew, once.
-    fn from_web(&self, url: &Url, part: &mut Part, meter: &mut Meter<'_>) -> Result<File, Stop> {
+    fn fetch_web(&self, url: &Url, part: &mut Part, meter: &mut Meter<'_>) -> Result<File, Stop> {
         let mut resumes = 0;
         let mut anew = false;
         loop {
