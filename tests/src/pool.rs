@@ -31,6 +31,24 @@ impl Pool {
         Self::new("ext4", &["mkfs.ext4", "-q", "-F"], size)
     }
 
+    /// A tmpfs of at most `size` bytes. Ask for [`crate::Need::Root`] first.
+    ///
+    /// # Panics
+    /// When it cannot be mounted.
+    #[must_use]
+    pub fn tmpfs(size: u64) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mountpoint = folder.path().join("mnt");
+        std::fs::create_dir(&mountpoint).expect("a folder in it");
+        let target = mountpoint.to_str().expect("temporary names are UTF-8");
+        let size = format!("size={size},mode=755");
+        run(&["mount", "-t", "tmpfs", "-o", &size, "tmpfs", target]).expect("mount");
+        Self {
+            mountpoint,
+            _folder: folder,
+        }
+    }
+
     fn new(kind: &str, mkfs: &[&str], size: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let image = folder.path().join("image");

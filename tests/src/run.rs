@@ -18,9 +18,10 @@ pub fn run(argv: &[&str]) -> Result<String, String> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     Err(format!(
-        "{} failed ({}): {}",
+        "{} failed ({}): {}{}",
         argv.join(" "),
         output.status,
+        String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr).trim()
     ))
 }

@@ -6,3 +6,4 @@ mod debian_keys;
 mod disk;
 mod gnupg;
 mod requirements;
+mod wire;
