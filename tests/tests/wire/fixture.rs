@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Length of the largest file in the image.
-const NOISE: usize = 3 << 20;
+pub(super) const NOISE: usize = 256 << 10;
 
 /// A temporary folder with keys, images and a store.
 pub(super) struct Yard {

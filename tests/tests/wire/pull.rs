@@ -1,7 +1,7 @@
 //! systemd's own client, `systemd-pull` from Debian's systemd-container,
 //! against our server: what it fetches it has verified with gpg.
 
-use super::fixture::Yard;
+use super::fixture::{NOISE, Yard};
 use hatchery_mirror::{Options, Running, Server};
 use hatchery_tests::{Need, Pool, require, run};
 use std::fs;
@@ -99,7 +99,10 @@ fn check_tree(root: &Path, content: &str) {
         fs::read_link(root.join("bin")).unwrap(),
         Path::new("usr/bin")
     );
-    assert_eq!(root.join("usr/noise").metadata().unwrap().len(), 3 << 20);
+    assert_eq!(
+        root.join("usr/noise").metadata().unwrap().len(),
+        NOISE as u64
+    );
 }
 
 #[test]
