@@ -10,6 +10,8 @@ mod exit;
 mod hint;
 mod interrupt;
 mod progress;
+#[cfg(feature = "build")]
+mod recipes;
 mod size;
 mod span;
 mod terminal;
