@@ -76,6 +76,9 @@ pub(crate) enum Command {
     /// Serves a store over HTTP
     #[cfg(feature = "serve")]
     Serve(commands::serve::Arguments),
+    /// Boots a machine to see whether it comes up as it should
+    #[cfg(feature = "import")]
+    Check(commands::check::Arguments),
     /// Makes, lists, exports and trusts keys
     #[command(subcommand)]
     Key(commands::key::Command),
@@ -98,6 +101,8 @@ impl Command {
             Self::Catalog(command) => command.run(terminal),
             #[cfg(feature = "serve")]
             Self::Serve(arguments) => commands::serve::run(arguments, terminal),
+            #[cfg(feature = "import")]
+            Self::Check(arguments) => commands::check::run(arguments, terminal),
             Self::Key(command) => command.run(terminal),
             Self::Completions(arguments) => commands::completions::run(arguments, terminal),
             Self::Man(arguments) => commands::man::run(arguments, terminal),

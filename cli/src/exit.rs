@@ -120,33 +120,25 @@ fn of_image(error: &ImageFilesError) -> Option<Code> {
 
 #[cfg(feature = "serve")]
 fn of_mirror(cause: &(dyn Error + 'static)) -> Option<Code> {
-    use hatchery_mirror::{CatalogError, PublishError, StoreError};
-    match cause.downcast_ref() {
-        Some(StoreError::NotAStore { .. } | StoreError::NotEmpty { .. }) => {
-            return Some(Code::Conflict);
-        }
-        _ => (),
-    }
-    match cause.downcast_ref() {
-        Some(PublishError::Taken { .. } | PublishError::Ambiguous { .. }) => {
-            return Some(Code::Conflict);
-        }
-        Some(PublishError::Damaged { .. } | PublishError::Changed { .. }) => {
-            return Some(Code::Trust);
-        }
-        _ => (),
-    }
-    match cause.downcast_ref() {
-        Some(CatalogError::None { .. }) => Some(Code::Conflict),
-        Some(
-            CatalogError::NotListed { .. }
-            | CatalogError::Clock { .. }
-            | CatalogError::Repository { .. }
-            | CatalogError::Envelope { .. }
-            | CatalogError::Payload { .. },
-        ) => Some(Code::Trust),
+    use hatchery_mirror::{CatalogError as C, PublishError as P, StoreError as S};
+    let store = |error: &S| match error {
+        S::NotAStore { .. } | S::NotEmpty { .. } => Some(Code::Conflict),
         _ => None,
-    }
+    };
+    let publish = |error: &P| match error {
+        P::Taken { .. } | P::Ambiguous { .. } => Some(Code::Conflict),
+        P::Damaged { .. } | P::Changed { .. } => Some(Code::Trust),
+        _ => None,
+    };
+    let catalog = |error: &C| match error {
+        C::None { .. } => Some(Code::Conflict),
+        C::NotListed { .. } | C::Clock { .. } | C::Repository { .. } => Some(Code::Trust),
+        C::Envelope { .. } | C::Payload { .. } => Some(Code::Trust),
+        _ => None,
+    };
+    None.or_else(|| cause.downcast_ref().and_then(store))
+        .or_else(|| cause.downcast_ref().and_then(publish))
+        .or_else(|| cause.downcast_ref().and_then(catalog))
 }
 
 #[cfg(not(feature = "serve"))]

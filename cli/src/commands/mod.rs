@@ -3,8 +3,12 @@
 
 #[cfg(feature = "serve")]
 pub(crate) mod catalog;
+#[cfg(feature = "import")]
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod key;
+#[cfg(feature = "import")]
+mod machines;
 pub(crate) mod man;
 #[cfg(feature = "serve")]
 pub(crate) mod publish;
@@ -13,6 +17,8 @@ pub(crate) mod serve;
 #[cfg(feature = "serve")]
 mod signing;
 
+#[cfg(any(feature = "build", feature = "import"))]
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Runs a helper process that a library asked for, if this is one. Helpers
@@ -21,9 +27,22 @@ pub(crate) fn helper() -> Option<ExitCode> {
     match std::env::args_os().nth(1)?.to_str()? {
         #[cfg(feature = "build")]
         CONFINE => Some(hatchery_builder::confine::helper_main()),
+        #[cfg(feature = "import")]
+        CHECK => Some(hatchery_importer::check::helper_main()),
         _ => None,
     }
 }
+
+/// Program and first argument of a helper process. It is not called by its
+/// path, which may mean another file in the mount namespace of a build.
+#[cfg(any(feature = "build", feature = "import"))]
+fn helper_argv(kind: &str) -> Vec<OsString> {
+    vec!["/proc/self/exe".into(), kind.into()]
+}
+
+/// First argument of the helper that boots a machine to look at it.
+#[cfg(feature = "import")]
+pub(crate) const CHECK: &str = "__check";
 
 /// First argument of the helper that runs programs inside a tree.
 #[cfg(feature = "build")]
