@@ -36,7 +36,7 @@ pub enum KeyringError {
     )]
     PrivateKey(Fingerprint),
     /// A directory of keys or a file in it cannot be read.
-    #[error("cannot read the trusted keys in {path}")]
+    #[error("cannot read the keys in {path}")]
     Read {
         /// The directory or file.
         path: std::path::PathBuf,
@@ -45,7 +45,7 @@ pub enum KeyringError {
         source: std::io::Error,
     },
     /// A file of a directory of keys is not one.
-    #[error("the trusted key {path} is not usable")]
+    #[error("the key file {path} is not usable")]
     File {
         /// The file.
         path: std::path::PathBuf,
@@ -53,6 +53,18 @@ pub enum KeyringError {
         #[source]
         source: Box<KeyringError>,
     },
+    /// A folder of keys cannot be made.
+    #[error("cannot make the folder of keys {path}")]
+    Make {
+        /// The folder.
+        path: std::path::PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A key file cannot be written.
+    #[error("cannot keep the key")]
+    Write(#[source] crate::durable::DurableError),
     /// What should be signatures is too long, or there are too many.
     #[error(
         "the signature is too large: at most {max} signatures in {bytes} bytes are read",

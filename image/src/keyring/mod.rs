@@ -10,10 +10,11 @@
 //! with an old and a new key can be read by hosts that know either. When none
 //! is good, the error says for each why.
 //!
-//! Never reads the clock, and never writes.
+//! Never reads the clock. Only `directory` touches the disk.
 
 mod certificate;
 mod clearsigned;
+mod directory;
 mod error;
 mod fingerprint;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod signature;
 mod tests;
 
 pub use certificate::{Certificate, CertificateState};
+pub use directory::{KEY_EXTENSIONS, key_files};
 pub use error::{Cause, KeyringError, Reason, Rejected};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use signature::CLOCK_TOLERANCE;

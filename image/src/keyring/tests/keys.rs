@@ -70,6 +70,39 @@ fn what_holds_no_certificate_is_refused() {
 }
 
 #[test]
+fn a_folder_of_keys_is_written_and_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("keys");
+    assert!(Keyring::load_directory(&folder).unwrap().is_empty());
+    let (a, b) = (Forge::new(), Forge::new());
+    let mut both = a.keyring();
+    both.extend(b.keyring());
+    let written = both.save_to_directory(&folder).unwrap();
+    assert_eq!(written[0], folder.join(format!("{}.pgp", a.fingerprint())));
+    std::fs::write(folder.join("notes.txt"), "not a key").unwrap();
+    std::fs::write(folder.join("c.asc"), Forge::new().public_armored()).unwrap();
+    let loaded = Keyring::load_directory(&folder).unwrap();
+    assert_eq!(loaded.fingerprints().len(), 3);
+
+    std::fs::write(folder.join("broken.pgp"), "not a key").unwrap();
+    let error = Keyring::load_directory(&folder).unwrap_err();
+    assert!(error.to_string().contains("broken.pgp"), "{error}");
+}
+
+#[test]
+fn an_older_copy_takes_back_no_revocation() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut forge = Forge::new();
+    let older = forge.keyring();
+    forge.revoke(30, ReasonForRevocation::KeyCompromised);
+    forge.keyring().save_to_directory(directory.path()).unwrap();
+    older.save_to_directory(directory.path()).unwrap();
+    let loaded = Keyring::load_directory(directory.path()).unwrap();
+    let state = &loaded.certificates(day(31))[0].state;
+    assert_eq!(*state, CertificateState::Revoked);
+}
+
+#[test]
 fn certificates_are_described_for_people() {
     let mut forge = Forge::with_subkey(100);
     let describe = |forge: &Forge, number| forge.keyring().certificates(day(number)).remove(0);
