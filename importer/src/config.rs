@@ -7,6 +7,7 @@
 
 use hatchery_image::Keyring;
 use hatchery_image::keyring::KeyringError;
+use hatchery_transfer::Location;
 use serde::Deserialize;
 use std::fs;
 use std::io;
@@ -110,6 +111,7 @@ impl Config {
             let message = format!("machines: {} is not an absolute path", machines.display());
             return Err(syntax(message));
         }
+        config.locations(path)?;
         Ok(config)
     }
 
@@ -125,6 +127,20 @@ impl Config {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The repository's mirrors; `path` is for messages only.
+    ///
+    /// # Errors
+    /// An address of an unknown form.
+    pub fn locations(&self, path: &Path) -> Result<Vec<Location>, ConfigError> {
+        let parse = |text: &String| {
+            Location::parse(text).map_err(|error| ConfigError::Mirror {
+                path: path.to_owned(),
+                message: error.to_string(),
+            })
+        };
+        self.repository.mirrors.iter().map(parse).collect()
     }
 }
 
@@ -207,6 +223,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.machines.as_deref(), Some(Path::new("/srv/machines")));
+        let locations = config.locations(Path::new("config.toml")).unwrap();
+        assert_eq!(locations.len(), 2);
+        assert_eq!(locations[1], Location::Folder("/srv/images".into()));
     }
 
     #[test]
@@ -223,7 +242,11 @@ mod tests {
             .to_string();
         assert!(error.contains("line 2"), "{error}");
         assert!(error.contains("unknown field `machine`"), "{error}");
-        for bad in ["machines = 'relative'", "[repository]\nmirror = []"] {
+        for bad in [
+            "machines = 'relative'",
+            "[repository]\nmirrors = ['ftp://x/']",
+            "[repository]\nmirror = []",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

@@ -10,6 +10,7 @@ pub mod host;
 pub mod need;
 pub mod pool;
 pub mod run;
+pub mod tree;
 
 pub use need::{Need, require};
 pub use pool::Pool;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod debian_keys;
+mod boot;
 mod disk;
 mod gnupg;
 mod requirements;
