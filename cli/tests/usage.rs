@@ -60,3 +60,12 @@ fn errors_are_json_too() {
             .contains("/no/such/folder")
     );
 }
+
+#[test]
+fn the_readme_shows_the_exit_codes_of_the_help() {
+    let home = tempfile::tempdir().unwrap();
+    let help = run(home.path(), &["--help"]).stdout;
+    let table = &help[help.find("Exit codes:").unwrap()..help.find("Environment:").unwrap()];
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"));
+    assert!(readme.unwrap().contains(table.trim()), "{table}");
+}
