@@ -105,7 +105,10 @@ fn of_one(cause: &(dyn Error + 'static)) -> Option<Code> {
 
 fn of_keyring(error: &KeyringError) -> Option<Code> {
     match error {
-        KeyringError::Read { .. } | KeyringError::Data(_) => None,
+        KeyringError::Read { .. }
+        | KeyringError::Data(_)
+        | KeyringError::Make { .. }
+        | KeyringError::Write(_) => None,
         _ => Some(Code::Trust),
     }
 }

@@ -81,5 +81,9 @@ fn what_is_no_key_is_not_trusted() {
     std::fs::write(home.path().join("x"), "hello").unwrap();
     let ran = run(home.path(), &["key", "trust", "x", "--keys", "keys"]);
     assert_eq!(ran.code, Some(4), "{ran:?}");
-    assert!(ran.stderr.contains("x is not usable"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("the key file x is not usable"),
+        "{}",
+        ran.stderr
+    );
 }

@@ -30,11 +30,7 @@ impl CatalogSigning {
             signing.expires_after = after.try_into().context("such a span cannot be counted")?;
         }
         for path in &self.trust {
-            let bytes = std::fs::read(path)
-                .with_context(|| format!("cannot read the key {}", path.display()))?;
-            let keyring = Keyring::parse(&bytes)
-                .with_context(|| format!("{} is not usable", path.display()))?;
-            signing.trusted.extend(keyring);
+            signing.trusted.extend(Keyring::load(path)?);
         }
         signing.adopt = self.adopt;
         Ok(signing)

@@ -3,9 +3,8 @@
 use super::{day, grouped};
 use crate::environment::{self, TRUSTED_KEYS};
 use crate::terminal::Terminal;
-use anyhow::Context as _;
 use clap::Args;
-use hatchery_image::keyring::{Certificate, CertificateState};
+use hatchery_image::keyring::{Certificate, CertificateState, key_files};
 use hatchery_image::{Fingerprint, Keyring};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -41,25 +40,16 @@ pub(super) struct Shown {
 /// Does it.
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<()> {
     let files = if arguments.files.is_empty() {
-        trusted(&arguments.keys)?
+        key_files(&arguments.keys)?
     } else {
         arguments.files.clone()
     };
     let mut shown = Vec::new();
     for file in &files {
-        let (_, keyring) = read(file)?;
+        let keyring = Keyring::load(file)?;
         shown.extend(show(file, keyring.certificates(environment::now())));
     }
     terminal.result(&shown, |shown| shown.iter().map(human).collect())
-}
-
-/// The bytes of the key file at a path, and the keys in them.
-pub(super) fn read(path: &Path) -> anyhow::Result<(Vec<u8>, Keyring)> {
-    let bytes =
-        std::fs::read(path).with_context(|| format!("cannot read the key {}", path.display()))?;
-    let keyring =
-        Keyring::parse(&bytes).with_context(|| format!("{} is not usable", path.display()))?;
-    Ok((bytes, keyring))
 }
 
 /// The certificates of a file as they are shown.
@@ -95,26 +85,4 @@ pub(super) fn human(key: &Shown) -> String {
     text.push_str(&format!("    made {made}, {expires}, {}\n", key.state));
     text.push_str(&format!("    in {}\n", key.file.display()));
     text
-}
-
-fn trusted(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let failed = || {
-        format!(
-            "cannot read the folder of trusted keys {}",
-            folder.display()
-        )
-    };
-    let entries = match std::fs::read_dir(folder) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.with_context(failed)?,
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.with_context(failed)?.path();
-        if path.extension().is_some_and(|e| e == "pgp") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }

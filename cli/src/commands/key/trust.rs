@@ -4,15 +4,14 @@ use super::show;
 use crate::environment::{self, TRUSTED_KEYS};
 use crate::exit::{Code, Failure};
 use crate::terminal::Terminal;
-use anyhow::Context as _;
 use clap::Args;
-use hatchery_image::{Fingerprint, durable};
+use hatchery_image::{Fingerprint, Keyring};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Compare the fingerprint with one that came by another way than the file: by
-telephone, on paper, from a page that you trust. With --fingerprint a file that
-holds another key, or more than that one, is refused.
+telephone, on paper, from a page that you trust. With --fingerprint nothing else
+of the file is trusted, and a file without that key is refused.
 
 Examples:
   hatchery key show my-images.pgp
@@ -24,9 +23,9 @@ Examples:
 pub(crate) struct Arguments {
     /// A key file, binary or armored
     file: PathBuf,
-    /// The fingerprint that the key must have
+    /// The fingerprint of the key to trust; may be given several times [default: all of the file]
     #[arg(long, value_name = "HEX")]
-    fingerprint: Option<Fingerprint>,
+    fingerprint: Vec<Fingerprint>,
     /// Where the keys that this host trusts are
     #[arg(long, value_name = "DIR", default_value = TRUSTED_KEYS)]
     keys: PathBuf,
@@ -34,26 +33,32 @@ pub(crate) struct Arguments {
 
 /// Does it.
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<()> {
-    let (bytes, keyring) = show::read(&arguments.file)?;
+    let mut keyring = Keyring::load(&arguments.file)?;
     let found = keyring.fingerprints();
-    if let Some(expected) = &arguments.fingerprint
-        && found != std::slice::from_ref(expected)
-    {
-        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-        return Err(Failure::error(
-            Code::Trust,
-            format!(
-                "{} holds {}, not just {expected}: it is not trusted",
-                arguments.file.display(),
-                found.join(" and ")
-            ),
-        ));
+    for fingerprint in &arguments.fingerprint {
+        if !found.contains(fingerprint) {
+            return Err(other_key(arguments, fingerprint, &found));
+        }
     }
-    let first = found.first().expect("a key file holds a certificate");
-    let target = arguments.keys.join(format!("{first}.pgp"));
-    std::fs::create_dir_all(&arguments.keys)
-        .with_context(|| format!("cannot make {}", arguments.keys.display()))?;
-    durable::write(&target, &bytes, 0o644)?;
-    let shown = show::show(&target, keyring.certificates(environment::now()));
+    if !arguments.fingerprint.is_empty() {
+        keyring = keyring.only(&arguments.fingerprint);
+    }
+    keyring.save_to_directory(&arguments.keys)?;
+    let certificates = keyring.certificates(environment::now());
+    let shown = show::show(&arguments.keys, certificates);
     terminal.result(&shown, |shown| shown.iter().map(show::human).collect())
+}
+
+fn other_key(
+    arguments: &Arguments,
+    expected: &Fingerprint,
+    found: &[Fingerprint],
+) -> anyhow::Error {
+    let found: Vec<&str> = found.iter().map(Fingerprint::as_str).collect();
+    let message = format!(
+        "{} does not hold {expected}, but {}: it is not trusted",
+        arguments.file.display(),
+        found.join(", ")
+    );
+    Failure::error(Code::Trust, message)
 }
