@@ -5,6 +5,7 @@ pub mod confine;
 pub mod host;
 pub mod layer;
 pub mod plan;
+pub mod recipe;
 pub mod requires;
 pub mod run;
 pub mod userns;

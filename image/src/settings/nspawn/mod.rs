@@ -10,7 +10,7 @@ mod parse;
 mod render;
 mod value;
 
-pub use parse::NspawnError;
+pub use parse::{NSPAWN_MAX, NspawnError};
 pub use value::{
     Bind, BindOption, Capability, EnvironmentName, EnvironmentValue, Interface, LinkJournal,
     Ownership, Port, PrivateUsers, Protocol, ResolvConf, SystemCalls, TimezoneMode, Zone,
