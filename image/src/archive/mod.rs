@@ -1,12 +1,62 @@
 //! The archive: a deterministic tar in zstd frames that are cut at file
-//! boundaries, with a table of contents and a skeleton. (Skeleton; see the
-//! owner of this module.)
+//! boundaries, with a table of contents and a skeleton.
+//!
+//! `zstd -d | tar -x`, GNU tar, bsdtar and systemd read it as a plain
+//! `.tar.zst`. What is more, frames are decoded in parallel, any file can be
+//! fetched by an HTTP range, and the exact tar can be put together from the
+//! skeleton and files that a host already has.
+//!
+//! - [`pack`] reads a tree once ([`walk`], [`header`], [`holes`]) into batches
+//!   ([`batch`]); workers compress each by itself ([`compress`], [`xz`]), so
+//!   that the bytes depend neither on threads nor on the file system.
+//! - [`toc`] is the table of contents, [`replay`] the way back to the tar.
+//! - [`unpack`] creates what a [`VerifiedArchive`] holds, through
+//!   [`crate::place`] alone.
+//!
+//! It knows nothing of signatures (a digest comes with the verified manifest)
+//! and chooses no place: packing writes where it is told to, unpacking into
+//! the root that it is given.
 
-use crate::manifest::{self, Tar, Unpacked};
-use crate::place::Root;
-use crate::progress::Progress;
-use std::fs::File;
+mod batch;
+mod compress;
+mod entries;
+mod error;
+mod header;
+mod holes;
+pub mod limits;
+mod output;
+mod pack;
+mod replay;
+mod stream;
+#[cfg(test)]
+mod tests;
+pub mod toc;
+mod unpack;
+mod verified;
+mod walk;
+mod xattrs;
+mod xz;
+
+pub use error::ArchiveError;
+pub use replay::replay;
+pub use unpack::unpack;
+pub use verified::VerifiedArchive;
+
+use crate::digest::Hashing;
+use crate::manifest::{self, ArchiveFormat, Tar, Unpacked};
+use crate::progress::{Progress, Stage, Unit};
+use batch::{Batch, Batches};
+use compress::Collector;
+use crossbeam_channel::{Receiver, bounded};
+use output::Output;
+use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+/// Most workers that compress. More would take more memory than a build may:
+/// about 20 MiB each at level 3.
+const WORKERS_MAX: usize = 16;
 
 /// How to pack.
 #[derive(Clone, Debug)]
@@ -22,7 +72,7 @@ pub struct PackOptions {
 }
 
 /// What packing made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packed {
     /// The tar stream.
     pub tar: Tar,
@@ -32,54 +82,108 @@ pub struct Packed {
     pub unpacked: Unpacked,
 }
 
-/// Placeholder error; the owner refines it.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ArchiveError(pub String);
-
-/// Packs the tree at `root` into `directory/BASE.tar.zst` (and `.tar.xz`),
-/// fsynced. Reads the tree once.
-///
-/// # Errors
-/// Which file could not be read or written.
-pub fn pack(
-    _root: &Path,
-    _directory: &Path,
-    _base: &str,
-    _options: &PackOptions,
-    _progress: &Progress,
-) -> Result<Packed, ArchiveError> {
-    todo!()
-}
-
-/// An open archive whose bytes had the expected digest.
-#[derive(Debug)]
-pub struct VerifiedArchive {
-    _file: File,
-    _archive: manifest::Archive,
-}
-
-impl VerifiedArchive {
-    /// Reads the file once and compares size and digest.
-    ///
-    /// # Errors
-    /// It differs, or cannot be read.
-    pub fn verify(_file: File, _expected: &manifest::Archive) -> Result<Self, ArchiveError> {
-        todo!()
+/// Uncompressed size of a frame, in bytes.
+const fn frame_size(level: i32) -> usize {
+    match level {
+        ..=6 => 4 << 20,
+        7..=15 => 8 << 20,
+        _ => 16 << 20,
     }
 }
 
-/// Unpacks a verified archive beneath `root`, in parallel, refusing anything
-/// beyond `limits` or out of the root.
+/// Packs the tree at `root` into `directory/BASE.tar.zst` (and `.tar.xz`),
+/// which must not exist; both are fsynced, and removed again after an error.
+/// Reads the tree once; of files over a frame's size, twice.
 ///
 /// # Errors
-/// Which entry was refused and why, or what the system said.
-pub fn unpack(
-    _archive: &VerifiedArchive,
-    _root: &Root,
-    _limits: &Unpacked,
-    _threads: usize,
-    _progress: &Progress,
-) -> Result<(), ArchiveError> {
-    todo!()
+/// Which file could not be read or written, or changed meanwhile.
+pub fn pack(
+    root: &Path,
+    directory: &Path,
+    base: &str,
+    options: &PackOptions,
+    progress: &Progress,
+) -> Result<Packed, ArchiveError> {
+    let running = progress.begin(Stage::Pack, None, Unit::Bytes);
+    let workers = options.threads.clamp(1, WORKERS_MAX);
+    let level = options.zstd_level;
+    let walk = walk::Walk::new(root)?;
+    let zst = Output::create(directory, base, ArchiveFormat::TarZst)?;
+    let xz = match options.xz_level {
+        Some(level) => Some((
+            level,
+            Output::create(directory, base, ArchiveFormat::TarXz)?,
+        )),
+        None => None,
+    };
+    // The table is small, and higher levels would take more memory than time.
+    let mut collector = Collector::new(zst, level.min(TABLE_LEVEL_MAX), &running)?;
+    let in_flight = 2 * workers + 2;
+    let (to_workers, for_workers) = bounded::<Arc<Batch>>(in_flight);
+    let (to_hasher, for_hasher) = bounded::<Arc<Batch>>(in_flight);
+    let (to_collector, for_collector) = bounded(in_flight);
+    let (to_xz, for_xz) = bounded::<Arc<Batch>>(in_flight);
+
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            let (batches, done) = (for_workers.clone(), to_collector.clone());
+            scope.spawn(move || compress::work(level, &batches, &done));
+        }
+        drop((for_workers, to_collector));
+        let hashing = scope.spawn(move || digest(&for_hasher));
+        let collecting = scope.spawn(move || {
+            collector.collect(&for_collector)?;
+            Ok::<_, ArchiveError>(collector)
+        });
+        let mut out = vec![to_workers, to_hasher];
+        let writing_xz = xz.map(|(level, output)| {
+            out.push(to_xz);
+            scope.spawn(move || xz::write(output, level, options.threads, &for_xz))
+        });
+        let batches = Batches::new(frame_size(level), in_flight, out);
+        let read = pack::Packer::new(walk, batches, options, progress).run();
+
+        // All batches are handed on, so everybody comes to an end. The error
+        // that stopped the others is the one to report.
+        let tar = hashing.join().expect("digesting does not panic");
+        let collected = collecting.join().expect("collecting does not panic");
+        let second = writing_xz.map(|t| t.join().expect("compressing does not panic"));
+        let (unpacked, collector) = match (read, collected, &second) {
+            (Err(ArchiveError::Stopped), Err(error), _) => return Err(error),
+            (Err(ArchiveError::Stopped), Ok(_), Some(Err(_))) => {
+                return Err(second.and_then(Result::err).expect("it is an error"));
+            }
+            (read, collected, _) => (read?, collected?),
+        };
+        let second = second.transpose()?;
+        let mut archives = vec![collector.finish(tar.clone())?];
+        if let Some(output) = second {
+            archives.push(xz::finish(output)?);
+        }
+        crate::durable::sync_directory(directory).map_err(|e| ArchiveError::Write {
+            doing: "sync the directory",
+            path: e.path,
+            source: e.source,
+        })?;
+        Ok(Packed {
+            tar,
+            archives,
+            unpacked,
+        })
+    })
+}
+
+/// Highest level for table of contents and skeleton.
+const TABLE_LEVEL_MAX: i32 = 9;
+
+fn digest(batches: &Receiver<Arc<Batch>>) -> Tar {
+    let mut hashing = Hashing::new(io::sink());
+    for batch in batches {
+        hashing
+            .write_all(&batch.bytes)
+            .expect("a sink takes everything");
+    }
+    let size = hashing.length();
+    let (_, sha256) = hashing.finish();
+    Tar { size, sha256 }
 }

@@ -29,8 +29,10 @@ mod placer;
 mod tests;
 
 pub use error::PlaceError;
+pub(crate) use error::shown;
 pub use path::{NAME_MAX, clean};
 pub use placer::Placer;
+pub use rustix::fs::FileType;
 
 use error::system;
 use parents::Parents;

@@ -71,6 +71,21 @@ impl<'r> Placer<'r> {
         }
     }
 
+    /// What is there now, if anything; a link itself is looked at.
+    ///
+    /// # Errors
+    /// The path leaves the root, or the system refused.
+    pub fn found(&mut self, path: &[u8]) -> Result<Option<FileType>, PlaceError> {
+        let clean = clean(path, self.parents.root().resolve)?;
+        let (parent, name) = split(&clean);
+        let parent = self.parents.made(parent, path)?;
+        match rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(system("examine", path)(errno)),
+        }
+    }
+
     fn place_body(&mut self, entry: &Entry<'_>, body: Body<'_>) -> Result<Placed, PlaceError> {
         let path = clean(entry.path, self.parents.root().resolve)?;
         if path.is_empty() {
@@ -114,7 +129,7 @@ impl<'r> Placer<'r> {
         match entry.node {
             Node::Directory => {
                 let made = rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755));
-                created(made, entry).map(|there| Created::or_way(there))
+                created(made, entry).map(Created::or_way)
             }
             Node::File { .. } => {
                 let flags = OFlags::WRONLY

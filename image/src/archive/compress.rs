@@ -1,0 +1,205 @@
+//! From batches to `.tar.zst`: workers compress each batch by itself, and one
+//! thread writes the frames in order, then table of contents and skeleton.
+
+use super::ArchiveError;
+use super::batch::Batch;
+use super::output::Output;
+use super::toc::{self, Frame, Frames};
+use crate::Sha256;
+use crate::manifest::{self, ArchiveFormat, Span, Tar};
+use crate::progress::Running;
+use crossbeam_channel::{Receiver, Sender};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+use zstd::stream::write::Encoder;
+use zstd::zstd_safe::CParameter;
+
+/// Magic numbers of the skippable frames (of the sixteen that RFC 8878 sets
+/// aside; the zstd seekable format uses the last but one, pzstd the first).
+const TOC_MAGIC: u32 = 0x184D_2A5A;
+const SKELETON_MAGIC: u32 = 0x184D_2A5B;
+
+/// A batch with what a worker made of it.
+pub(super) struct Compressed {
+    batch: Arc<Batch>,
+    bytes: Vec<u8>,
+    sha256: Sha256,
+    /// BLAKE3 of those entries of the batch that asked for it.
+    digests: Vec<[u8; 32]>,
+}
+
+/// Compresses batches until there are no more.
+pub(super) fn work(
+    level: i32,
+    batches: &Receiver<Arc<Batch>>,
+    done: &Sender<Result<Compressed, ArchiveError>>,
+) {
+    let mut compressor = match compressor(level) {
+        Ok(compressor) => compressor,
+        Err(source) => {
+            let doing = "set up zstd";
+            let _ = done.send(Err(ArchiveError::Compress { doing, source }));
+            return;
+        }
+    };
+    for batch in batches {
+        let result = compress(&mut compressor, batch);
+        // Whoever collects has given up, for a reason that it reports.
+        if done.send(result).is_err() {
+            return;
+        }
+    }
+}
+
+fn compressor(level: i32) -> io::Result<zstd::bulk::Compressor<'static>> {
+    let mut compressor = zstd::bulk::Compressor::new(level)?;
+    // As the `zstd` command does: stock tools then notice damage.
+    compressor.set_parameter(CParameter::ChecksumFlag(true))?;
+    Ok(compressor)
+}
+
+fn compress(
+    compressor: &mut zstd::bulk::Compressor<'_>,
+    batch: Arc<Batch>,
+) -> Result<Compressed, ArchiveError> {
+    let bytes = compressor
+        .compress(&batch.bytes)
+        .map_err(|source| ArchiveError::Compress {
+            doing: "compress a frame with zstd",
+            source,
+        })?;
+    let ranges = batch.entries.iter().filter_map(|e| e.digest.clone());
+    let digests = ranges
+        .map(|range| blake3::hash(&batch.bytes[range]).into())
+        .collect();
+    Ok(Compressed {
+        sha256: Sha256::of(&bytes),
+        bytes,
+        digests,
+        batch,
+    })
+}
+
+/// Writes what the workers made, in order.
+pub(super) struct Collector<'a> {
+    output: Output,
+    level: i32,
+    frames: Vec<Frame>,
+    entries: toc::Entries,
+    skeleton: Encoder<'static, Vec<u8>>,
+    running: &'a Running,
+}
+
+impl<'a> Collector<'a> {
+    /// Writes to `output`; `level` is for table and skeleton.
+    pub(super) fn new(
+        output: Output,
+        level: i32,
+        running: &'a Running,
+    ) -> Result<Self, ArchiveError> {
+        let doing = "set up zstd for the table of contents";
+        let fail = |source| ArchiveError::Compress { doing, source };
+        Ok(Self {
+            output,
+            level,
+            frames: Vec::new(),
+            entries: toc::Entries::new(level).map_err(fail)?,
+            skeleton: Encoder::new(Vec::new(), level).map_err(fail)?,
+            running,
+        })
+    }
+
+    /// Takes frames in any order until there are no more. What is early is
+    /// kept; the pool of batches bounds how much that can be.
+    pub(super) fn collect(
+        &mut self,
+        done: &Receiver<Result<Compressed, ArchiveError>>,
+    ) -> Result<(), ArchiveError> {
+        let mut early = BTreeMap::new();
+        for compressed in done {
+            let compressed = compressed?;
+            early.insert(compressed.batch.index, compressed);
+            while let Some(next) = early.remove(&(self.frames.len() as u64)) {
+                self.write(next)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, compressed: Compressed) -> Result<(), ArchiveError> {
+        let offset = self.output.length();
+        self.output.write(&compressed.bytes)?;
+        let batch = &compressed.batch;
+        self.frames.push(Frame {
+            offset,
+            length: compressed.bytes.len() as u64,
+            uncompressed: batch.bytes.len() as u64,
+            continues: batch.continues,
+            sha256: compressed.sha256,
+        });
+        let mut digests = compressed.digests.into_iter();
+        let listed = batch.entries.iter().map(|listed| {
+            let mut entry = listed.entry.clone();
+            if let (Some(_), Some(contents)) = (&listed.digest, &mut entry.contents) {
+                contents.blake3 = digests.next().expect("a digest for each that asked");
+            }
+            entry
+        });
+        let fail = |source| ArchiveError::Compress {
+            doing: "compress the table of contents",
+            source,
+        };
+        for entry in listed {
+            self.entries.add(&entry).map_err(fail)?;
+        }
+        for part in batch.skeleton() {
+            self.skeleton.write_all(part).map_err(fail)?;
+        }
+        self.running.advance(batch.bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Ends the archive with its table of contents and skeleton.
+    pub(super) fn finish(self, tar: Tar) -> Result<manifest::Archive, ArchiveError> {
+        let fail = |source| ArchiveError::Compress {
+            doing: "compress the table of contents",
+            source,
+        };
+        let mut output = self.output;
+        let skeleton = self.skeleton.finish().map_err(fail)?;
+        let frames = Frames {
+            frames: self.frames,
+            tar,
+        };
+        let toc = self.entries.finish(&frames, self.level).map_err(fail)?;
+        let skeleton = skippable(&mut output, SKELETON_MAGIC, &skeleton)?;
+        let toc = skippable(&mut output, TOC_MAGIC, &toc)?;
+        let (file, size, sha256) = output.finish()?;
+        Ok(manifest::Archive {
+            file,
+            format: ArchiveFormat::TarZst,
+            size,
+            sha256,
+            toc: Some(toc),
+            skeleton: Some(skeleton),
+        })
+    }
+}
+
+/// Writes a skippable frame; where its content lies.
+fn skippable(output: &mut Output, magic: u32, content: &[u8]) -> Result<Span, ArchiveError> {
+    let length = u32::try_from(content.len()).map_err(|_| ArchiveError::Compress {
+        doing: "write the table of contents",
+        source: io::Error::other("it is over 4 GiB, compressed"),
+    })?;
+    output.write(&magic.to_le_bytes())?;
+    output.write(&length.to_le_bytes())?;
+    let offset = output.length();
+    output.write(content)?;
+    Ok(Span {
+        offset,
+        length: length.into(),
+        sha256: Sha256::of(content),
+    })
+}

@@ -1,0 +1,502 @@
+//! Entries out of tar bytes, as they come from frames or from a stream.
+//!
+//! `tar-core` parses headers, pax records and maps of holes; here it is fed,
+//! its limits are set, and what different readers would understand
+//! differently is refused: pax records that are not canonical, global pax
+//! headers that say more than a comment, numbers that are no numbers, data
+//! after an entry that can have none, unknown types.
+
+use super::ArchiveError;
+use super::limits::{EXTENTS_MAX, HEAD_MAX, PATH_MAX};
+use super::xattrs::{Xattrs, is_kept};
+use crate::place::Extent;
+use std::io::{self, Read};
+use tar_core::EntryType;
+use tar_core::PaxExtensions;
+use tar_core::builder::PaxBuilder;
+use tar_core::parse::{Limits, ParseError, ParseEvent, ParsedEntry, Parser};
+
+/// A tar block, in bytes.
+const BLOCK: u64 = 512;
+
+/// Most pax headers and long names before an entry.
+const PENDING_MAX: usize = 4;
+
+/// Global pax headers in an archive (git writes one).
+const GLOBAL_MAX: usize = 16;
+
+/// Where tar bytes come from.
+pub(super) trait Source {
+    /// Appends more of them to `out`; false at the end.
+    fn more(&mut self, out: &mut Vec<u8>) -> Result<bool, ArchiveError>;
+}
+
+/// What an entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    File {
+        size: u64,
+        extents: Option<Vec<Extent>>,
+    },
+    Directory,
+    Symlink(Vec<u8>),
+    HardLink(Vec<u8>),
+    Character(u32, u32),
+    Block(u32, u32),
+    Fifo,
+}
+
+/// An entry whose headers were read. Its data comes next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) path: Vec<u8>,
+    pub(super) kind: Kind,
+    pub(super) mode: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) mtime: (i64, u32),
+    pub(super) xattrs: Xattrs,
+    /// Bytes of its headers.
+    pub(super) head: u64,
+    /// Bytes of its data in the tar, without padding.
+    pub(super) stored: u64,
+}
+
+/// Reads entries, one after another.
+pub(super) struct Entries<S> {
+    source: S,
+    parser: Parser,
+    buffer: Vec<u8>,
+    /// Where what was not used yet begins in the buffer.
+    at: usize,
+    /// Data and padding of the current entry that are still to come.
+    left: u64,
+    padding: u64,
+    globals: usize,
+    ended: bool,
+    /// Path of the last entry, for errors.
+    last: Vec<u8>,
+}
+
+impl<S: Source> Entries<S> {
+    /// Reads from `source`; `buffer` is used again.
+    pub(super) fn new(source: S, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        let mut parser = Parser::new(Limits {
+            max_metadata_size: HEAD_MAX as u32,
+            // `place` refuses long paths, and names them.
+            max_path_len: None,
+            max_pending_entries: PENDING_MAX,
+            max_sparse_entries: EXTENTS_MAX,
+        });
+        // Only so that times before 1970 pass: `checked_pax` is stricter.
+        parser.set_ignore_pax_errors(true);
+        Self {
+            source,
+            parser,
+            buffer,
+            at: 0,
+            left: 0,
+            padding: 0,
+            globals: 0,
+            ended: false,
+            last: Vec::new(),
+        }
+    }
+
+    /// The source and the buffer.
+    pub(super) fn into_parts(self) -> (S, Vec<u8>) {
+        (self.source, self.buffer)
+    }
+
+    /// Whether the two zero blocks at the end of a tar were seen.
+    pub(super) const fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The next entry; what was left of the last one's data is passed over.
+    pub(super) fn next(&mut self) -> Result<Option<Entry>, ArchiveError> {
+        self.skip()?;
+        loop {
+            if self.ended {
+                return Ok(None);
+            }
+            let step = step(&mut self.parser, &self.buffer[self.at..]);
+            match step.map_err(|what| what.after(&self.last))? {
+                Step::NeedData => {
+                    if !self.need()? {
+                        return Ok(None);
+                    }
+                }
+                Step::Entry(entry) => {
+                    self.at += entry.head as usize;
+                    self.left = entry.stored;
+                    self.padding = entry.stored.next_multiple_of(BLOCK) - entry.stored;
+                    self.last.clone_from(&entry.path);
+                    return Ok(Some(*entry));
+                }
+                Step::Global(consumed) => {
+                    self.at += consumed;
+                    self.globals += 1;
+                    if self.globals > GLOBAL_MAX {
+                        return Err(self.stream("has too many global headers"));
+                    }
+                }
+                Step::End(consumed) => {
+                    self.at += consumed;
+                    self.ended = true;
+                }
+            }
+        }
+    }
+
+    /// Gets more bytes for a header. False at an end between two entries.
+    fn need(&mut self) -> Result<bool, ArchiveError> {
+        // Headers, their pax records, a map of holes (20 digits a number).
+        let max = 2 * HEAD_MAX + 42 * EXTENTS_MAX;
+        if self.buffer.len() - self.at > max {
+            return Err(self.stream("has a header that is too long"));
+        }
+        if self.fill()? {
+            return Ok(true);
+        }
+        if self.at == self.buffer.len() {
+            return Ok(false);
+        }
+        Err(self.stream("ends in the middle of a header"))
+    }
+
+    fn fill(&mut self) -> Result<bool, ArchiveError> {
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        self.source.more(&mut self.buffer)
+    }
+
+    /// The whole data of the current entry, if it lies in memory already.
+    pub(super) fn data(&mut self) -> Option<&[u8]> {
+        let length = usize::try_from(self.left).ok()?;
+        let end = self.at.checked_add(length)?;
+        if end > self.buffer.len() {
+            return None;
+        }
+        let data = self.at..end;
+        self.at = end;
+        self.left = 0;
+        Some(&self.buffer[data])
+    }
+
+    /// A reader over the data of the current entry.
+    pub(super) fn reader(&mut self) -> Data<'_, S> {
+        Data {
+            entries: self,
+            failed: None,
+        }
+    }
+
+    fn skip(&mut self) -> Result<(), ArchiveError> {
+        let mut left = self.left + self.padding;
+        while left > 0 {
+            let here = (self.buffer.len() - self.at) as u64;
+            let now = here.min(left);
+            self.at += now as usize;
+            left -= now;
+            if left > 0 && !self.fill()? {
+                return Err(self.stream("ends in the middle of a file"));
+            }
+        }
+        (self.left, self.padding) = (0, 0);
+        Ok(())
+    }
+
+    fn stream(&self, what: &'static str) -> ArchiveError {
+        ArchiveError::Stream {
+            after: self.last.clone(),
+            what,
+        }
+    }
+}
+
+/// The data of an entry, as far as it goes.
+pub(super) struct Data<'e, S> {
+    entries: &'e mut Entries<S>,
+    failed: Option<ArchiveError>,
+}
+
+impl<S> Data<'_, S> {
+    /// The error behind an I/O error of this reader.
+    pub(super) fn failure(self) -> Option<ArchiveError> {
+        self.failed
+    }
+}
+
+impl<S: Source> Read for Data<'_, S> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let entries = &mut *self.entries;
+        if entries.left == 0 {
+            return Ok(0);
+        }
+        while entries.at == entries.buffer.len() {
+            match entries.fill() {
+                Ok(true) => {}
+                Ok(false) => return Ok(0),
+                Err(error) => {
+                    let kind = io::Error::other(error.to_string());
+                    self.failed = Some(error);
+                    return Err(kind);
+                }
+            }
+        }
+        let here = &entries.buffer[entries.at..];
+        let left = usize::try_from(entries.left).unwrap_or(usize::MAX);
+        let n = out.len().min(here.len()).min(left);
+        out[..n].copy_from_slice(&here[..n]);
+        entries.at += n;
+        entries.left -= n as u64;
+        Ok(n)
+    }
+}
+
+enum Step {
+    NeedData,
+    Entry(Box<Entry>),
+    Global(usize),
+    End(usize),
+}
+
+/// What is wrong with a header.
+enum Wrong {
+    Header(ParseError),
+    Refused(Vec<u8>, &'static str),
+    Stream(&'static str),
+}
+
+impl Wrong {
+    fn after(self, last: &[u8]) -> ArchiveError {
+        let after = last.to_vec();
+        match self {
+            Self::Header(source) => ArchiveError::Header {
+                after,
+                source: Box::new(source),
+            },
+            Self::Refused(path, what) => ArchiveError::refused(&path, what),
+            Self::Stream(what) => ArchiveError::Stream { after, what },
+        }
+    }
+}
+
+fn step(parser: &mut Parser, bytes: &[u8]) -> Result<Step, Wrong> {
+    match parser.parse(bytes).map_err(Wrong::Header)? {
+        ParseEvent::NeedData { .. } => Ok(Step::NeedData),
+        ParseEvent::End { consumed } => Ok(Step::End(consumed)),
+        ParseEvent::GlobalExtensions { consumed, pax_data } => {
+            for record in PaxExtensions::new(pax_data) {
+                if !record.is_ok_and(|r| r.key_bytes() == b"comment") {
+                    return Err(Wrong::Stream("has a global header that is not a comment"));
+                }
+            }
+            Ok(Step::Global(consumed))
+        }
+        ParseEvent::Entry { consumed, entry } => {
+            let size = entry.size;
+            understood(&entry, consumed, size, None)
+        }
+        ParseEvent::SparseEntry {
+            consumed,
+            entry,
+            sparse_map,
+            real_size,
+        } => {
+            let extents: Vec<_> = sparse_map
+                .iter()
+                .filter(|part| part.length > 0)
+                .map(|part| Extent {
+                    offset: part.offset,
+                    length: part.length,
+                })
+                .collect();
+            understood(&entry, consumed, real_size, Some(extents))
+        }
+    }
+}
+
+fn understood(
+    entry: &ParsedEntry<'_>,
+    consumed: usize,
+    size: u64,
+    extents: Option<Vec<Extent>>,
+) -> Result<Step, Wrong> {
+    let refused = |what| Wrong::Refused(entry.path.to_vec(), what);
+    let pax_mtime = checked_pax(entry).map_err(refused)?;
+    let kind = kind(entry, size, extents).map_err(refused)?;
+    let stored = entry.size;
+    let has_data = matches!(kind, Kind::File { .. });
+    if stored > 0 && !has_data {
+        return Err(refused("it has data though it is no file"));
+    }
+    if let Kind::File {
+        extents: Some(extents),
+        ..
+    } = &kind
+    {
+        let sum = extents
+            .iter()
+            .try_fold(0_u64, |sum, e| sum.checked_add(e.length));
+        if sum != Some(stored) {
+            return Err(refused("the map of its holes does not match its data"));
+        }
+    }
+    let owner = |id: u64| u32::try_from(id).map_err(|_| refused("its owner is out of range"));
+    let xattrs = entry.xattrs.iter();
+    Ok(Step::Entry(Box::new(Entry {
+        mode: entry.mode,
+        uid: owner(entry.uid)?,
+        gid: owner(entry.gid)?,
+        mtime: match pax_mtime {
+            Some(time) => time,
+            None => (
+                header_mtime(entry).ok_or_else(|| refused("its time is out of range"))?,
+                0,
+            ),
+        },
+        xattrs: xattrs
+            .map(|(name, value)| (unescaped(name), value.to_vec()))
+            .filter(|(name, _)| is_kept(name))
+            .collect(),
+        path: entry.path.to_vec(),
+        kind,
+        head: consumed as u64,
+        stored,
+    })))
+}
+
+fn kind(
+    entry: &ParsedEntry<'_>,
+    size: u64,
+    extents: Option<Vec<Extent>>,
+) -> Result<Kind, &'static str> {
+    let target = || match &entry.link_target {
+        Some(target) if target.len() > PATH_MAX as usize => Err("its target is too long"),
+        Some(target) if target.contains(&0) => Err("its target contains a NUL"),
+        Some(target) => Ok(target.to_vec()),
+        None => Err("it is a link without a target"),
+    };
+    let device = || match (entry.dev_major, entry.dev_minor) {
+        (Some(major), Some(minor)) => Ok((major, minor)),
+        _ => Err("it is a device without a number"),
+    };
+    if extents.is_some() && !matches!(entry.entry_type, EntryType::Regular | EntryType::GnuSparse) {
+        return Err("it has a map of holes though it is no file");
+    }
+    Ok(match entry.entry_type {
+        // The oldest tars have no type for directories.
+        EntryType::Regular if entry.path.ends_with(b"/") && entry.size == 0 => Kind::Directory,
+        EntryType::Regular | EntryType::GnuSparse | EntryType::Continuous => {
+            if entry.path.ends_with(b"/") {
+                return Err("it is a file, but its name ends in '/'");
+            }
+            Kind::File { size, extents }
+        }
+        EntryType::Directory => Kind::Directory,
+        EntryType::Symlink => Kind::Symlink(target()?),
+        EntryType::Link => Kind::HardLink(target()?),
+        EntryType::Char => device().map(|(major, minor)| Kind::Character(major, minor))?,
+        EntryType::Block => device().map(|(major, minor)| Kind::Block(major, minor))?,
+        EntryType::Fifo => Kind::Fifo,
+        _ => return Err("it is of a type that is not supported"),
+    })
+}
+
+/// Checks what the parser was told to be lenient about. The time, if the pax
+/// header has one.
+fn checked_pax(entry: &ParsedEntry<'_>) -> Result<Option<(i64, u32)>, &'static str> {
+    let Some(pax) = entry.pax else {
+        return Ok(None);
+    };
+    let mut time = None;
+    let mut again = PaxBuilder::new();
+    for record in PaxExtensions::new(pax) {
+        let record = record.map_err(|_| "its pax header is malformed")?;
+        let key = record
+            .key()
+            .map_err(|_| "its pax header has a keyword that is no text")?;
+        let value = record.value_bytes();
+        again.add(key, value);
+        let number = || record.value().ok().and_then(|v| v.parse::<u64>().ok());
+        match key {
+            "mtime" => time = Some(seconds(value).ok_or("its pax time is malformed")?),
+            "size"
+            | "uid"
+            | "gid"
+            | "GNU.sparse.realsize"
+            | "GNU.sparse.size"
+            | "GNU.sparse.major"
+            | "GNU.sparse.minor"
+            | "GNU.sparse.numblocks"
+            | "GNU.sparse.offset"
+            | "GNU.sparse.numbytes"
+                if number().is_none() =>
+            {
+                return Err("its pax header has a number that is none");
+            }
+            // A size that outlives the map of holes before the data would be
+            // understood in two ways.
+            "size" if pax_has_map(pax) => return Err("its pax header has two sizes"),
+            _ => {}
+        }
+    }
+    if again.as_bytes() != pax {
+        return Err("its pax header is not canonical");
+    }
+    Ok(time)
+}
+
+fn pax_has_map(pax: &[u8]) -> bool {
+    PaxExtensions::new(pax).get("GNU.sparse.major").is_some()
+}
+
+/// A pax time: seconds with a fraction, maybe before 1970.
+fn seconds(value: &[u8]) -> Option<(i64, u32)> {
+    let text = std::str::from_utf8(value).ok()?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let negative = whole.starts_with('-');
+    let whole: i64 = whole.parse().ok()?;
+    let digits: String = fraction
+        .chars()
+        .chain("000000000".chars())
+        .take(9)
+        .collect();
+    let nanoseconds: u32 = digits.parse().ok()?;
+    if negative && nanoseconds > 0 {
+        return Some((whole.checked_sub(1)?, 1_000_000_000 - nanoseconds));
+    }
+    Some((whole, nanoseconds))
+}
+
+/// The header's own time. GNU tar writes one before 1970 in base 256, as a
+/// negative number.
+fn header_mtime(entry: &ParsedEntry<'_>) -> Option<i64> {
+    let field = entry.header.as_ustar().mtime;
+    match field.split_last_chunk::<8>() {
+        Some((head, tail)) if head.iter().all(|b| *b == 0xff) => Some(i64::from_be_bytes(*tail)),
+        _ => i64::try_from(entry.mtime).ok(),
+    }
+}
+
+/// The name of an extended attribute, in which GNU tar escapes `=` and `%`.
+fn unescaped(name: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((first, tail)) = rest.split_first() {
+        let (byte, tail) = match (first, tail) {
+            (b'%', [b'3', b'D', tail @ ..]) => (b'=', tail),
+            (b'%', [b'2', b'5', tail @ ..]) => (b'%', tail),
+            _ => (*first, tail),
+        };
+        out.push(byte);
+        rest = tail;
+    }
+    out
+}

@@ -1,0 +1,472 @@
+//! Packing: one pass over the tree, from files to headers and batches.
+
+use super::batch::{Batch, Batches, Listed, Piece};
+use super::header::{BLOCK, Head, pad};
+use super::holes::{Finder, HOLE_MIN};
+use super::toc::{self, Contents, Kind};
+use super::walk::{Found, Walk};
+use super::xattrs::{self, Xattrs};
+use super::{ArchiveError, PackOptions};
+use crate::manifest::Unpacked;
+use crate::place::Extent;
+use crate::progress::Progress;
+use rustix::buffer::spare_capacity;
+use rustix::fs::{FileType, SeekFrom, Stat};
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Large files are read in pieces of so many bytes.
+const PIECE: usize = 1 << 20;
+
+/// Two zero blocks end a tar.
+const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
+
+/// Reads the tree and fills batches.
+pub(super) struct Packer<'a> {
+    walk: Walk,
+    batches: Batches,
+    options: &'a PackOptions,
+    progress: &'a Progress,
+    /// Where the first name of a file with several lies: device and inode.
+    links: HashMap<(u64, u64), Vec<u8>>,
+    head: Vec<u8>,
+    contents: Vec<u8>,
+    unpacked: Unpacked,
+}
+
+/// What stands in an entry's headers, besides its data.
+struct About {
+    /// As the archive spells it.
+    name: Vec<u8>,
+    stat: Stat,
+    kind: Kind,
+    link: Vec<u8>,
+    xattrs: Xattrs,
+}
+
+impl<'a> Packer<'a> {
+    pub(super) fn new(
+        walk: Walk,
+        batches: Batches,
+        options: &'a PackOptions,
+        progress: &'a Progress,
+    ) -> Self {
+        Self {
+            walk,
+            batches,
+            options,
+            progress,
+            links: HashMap::new(),
+            head: Vec::new(),
+            contents: Vec::new(),
+            unpacked: Unpacked {
+                bytes: 0,
+                entries: 0,
+            },
+        }
+    }
+
+    /// Packs everything; what unpacking it will make.
+    pub(super) fn run(mut self) -> Result<Unpacked, ArchiveError> {
+        while let Some(found) = self.walk.next()? {
+            self.progress.check()?;
+            self.entry(&found)?;
+        }
+        let batch = self.batches.batch()?;
+        batch.bytes.extend_from_slice(&END);
+        batch.mark(Piece::Skeleton(END.len()));
+        self.batches.flush()?;
+        Ok(self.unpacked)
+    }
+
+    fn entry(&mut self, found: &Found) -> Result<(), ArchiveError> {
+        let stat = found.stat;
+        let kind = match found.kind {
+            FileType::Directory => Kind::Directory,
+            FileType::RegularFile => Kind::File,
+            FileType::Symlink => Kind::Symlink,
+            FileType::CharacterDevice => Kind::Character,
+            FileType::BlockDevice => Kind::Block,
+            FileType::Fifo => Kind::Fifo,
+            // It belongs to a process, not to the tree.
+            FileType::Socket => return Ok(()),
+            _ => {
+                let what = "it is of an unknown type";
+                return Err(ArchiveError::unpackable(self.walk.path(), what));
+            }
+        };
+        self.unpacked.entries += 1;
+        let mut about = About {
+            name: self.name(kind),
+            stat,
+            kind,
+            link: Vec::new(),
+            xattrs: Vec::new(),
+        };
+        if kind != Kind::Directory && stat.st_nlink > 1 {
+            let key = (stat.st_dev, stat.st_ino);
+            if let Some(first) = self.links.get(&key) {
+                about.kind = Kind::HardLink;
+                about.link.clone_from(first);
+                return self.small(&about, None);
+            }
+            self.links.insert(key, about.name.clone());
+        }
+        match kind {
+            Kind::File => return self.file(about),
+            Kind::Directory => about.xattrs = self.xattrs_of(self.walk.parent())?,
+            Kind::Symlink => about.link = self.target()?,
+            Kind::Character | Kind::Block | Kind::Fifo => about.xattrs = self.xattrs_by_name()?,
+            Kind::HardLink => {}
+        }
+        self.small(&about, None)
+    }
+
+    fn name(&self, kind: Kind) -> Vec<u8> {
+        match (self.walk.path(), kind) {
+            (b"", _) => b"./".to_vec(),
+            (path, Kind::Directory) => [path, b"/"].concat(),
+            (path, _) => path.to_vec(),
+        }
+    }
+
+    /// A regular file: its attributes first, for they precede its data.
+    fn file(&mut self, mut about: About) -> Result<(), ArchiveError> {
+        let fd = self.walk.open_file()?;
+        about.xattrs = self.xattrs_of(fd.as_fd())?;
+        let size = size(&about.stat);
+        self.unpacked.bytes += size;
+        // What the headers take is not known before the holes; even their
+        // largest leaves the sum far below overflow.
+        self.write_head(&about, size, None)?;
+        if !self.batches.fits(whole(self.head.len(), size)) {
+            return self.large(&about, &fd);
+        }
+        if size < HOLE_MIN {
+            return self.small(&about, Some(&fd));
+        }
+        self.with_holes(&about, &fd, size)
+    }
+
+    /// An entry that fits into a batch and has no holes; its data, if it has
+    /// any, is read straight into the batch.
+    fn small(&mut self, about: &About, fd: Option<&OwnedFd>) -> Result<(), ArchiveError> {
+        let size = if fd.is_some() { size(&about.stat) } else { 0 };
+        self.write_head(about, size, None)?;
+        let batch = self.batches.begin(whole(self.head.len(), size))?;
+        let mut listed = begin_entry(batch, about, &self.head, self.walk.path());
+        let begun = batch.bytes.len();
+        if let Some(fd) = fd {
+            read_exactly(fd, &mut batch.bytes, size, self.walk.path())?;
+            listed.entry.contents = Some(Contents {
+                size,
+                blake3: [0; 32],
+                extents: None,
+            });
+            listed.digest = Some(begun..batch.bytes.len());
+        }
+        end_entry(batch, listed, begun);
+        Ok(())
+    }
+
+    /// A file that fits into a batch and may have holes.
+    fn with_holes(&mut self, about: &About, fd: &OwnedFd, size: u64) -> Result<(), ArchiveError> {
+        self.contents.clear();
+        read_exactly(fd, &mut self.contents, size, self.walk.path())?;
+        let mut finder = Finder::default();
+        finder.push(&self.contents);
+        let extents = finder.finish();
+        let contents = std::mem::take(&mut self.contents);
+        self.write_head(about, size, extents.as_deref())?;
+        let stored: u64 = match &extents {
+            Some(extents) => extents.iter().map(|e| e.length).sum(),
+            None => size,
+        };
+        let batch = self.batches.begin(whole(self.head.len(), stored))?;
+        let mut listed = begin_entry(batch, about, &self.head, self.walk.path());
+        let begun = batch.bytes.len();
+        match &extents {
+            None => {
+                batch.bytes.extend_from_slice(&contents);
+                listed.digest = Some(begun..batch.bytes.len());
+            }
+            Some(extents) => {
+                for extent in extents {
+                    let part = extent.offset as usize..(extent.offset + extent.length) as usize;
+                    batch.bytes.extend_from_slice(&contents[part]);
+                }
+            }
+        }
+        let blake3 = match extents {
+            None => [0; 32],
+            Some(_) => blake3::hash(&contents).into(),
+        };
+        listed.entry.contents = Some(Contents {
+            size,
+            blake3,
+            extents,
+        });
+        end_entry(batch, listed, begun);
+        self.contents = contents;
+        Ok(())
+    }
+
+    /// A file over a batch's size: read once for its holes and digest, which
+    /// precede its data in one way or another, and once for the data itself.
+    fn large(&mut self, about: &About, fd: &OwnedFd) -> Result<(), ArchiveError> {
+        let size = size(&about.stat);
+        let (extents, blake3) = self.scan(fd, size)?;
+        self.write_head(about, size, extents.as_deref())?;
+        self.batches.flush()?;
+        let batch = self.batches.batch()?;
+        let mut listed = begin_entry(batch, about, &self.head, self.walk.path());
+        let whole = [Extent {
+            offset: 0,
+            length: size,
+        }];
+        let parts = extents.clone();
+        listed.entry.contents = Some(Contents {
+            size,
+            blake3,
+            extents,
+        });
+        batch.entries.push(listed);
+        let mut stored = 0;
+        for part in parts.as_deref().unwrap_or(&whole) {
+            self.copy(fd, *part)?;
+            stored += part.length;
+        }
+        self.unchanged(fd, &about.stat)?;
+        let padding = stored.next_multiple_of(BLOCK as u64) - stored;
+        if padding > 0 {
+            // Batches are whole blocks, so there is room for the rest of one.
+            let batch = self.batches.batch()?;
+            pad(&mut batch.bytes, stored as usize % BLOCK);
+            batch.mark(Piece::Skeleton(padding as usize));
+        }
+        self.batches.flush()
+    }
+
+    /// Holes and BLAKE3 of a large file. Holes of the file system are not
+    /// read: they are zeros.
+    fn scan(
+        &mut self,
+        fd: &OwnedFd,
+        size: u64,
+    ) -> Result<(Option<Vec<Extent>>, [u8; 32]), ArchiveError> {
+        let mut finder = Finder::default();
+        let mut hasher = blake3::Hasher::new();
+        self.contents.resize(PIECE, 0);
+        let mut at = 0;
+        while at < size {
+            self.progress.check()?;
+            let (data, end) = data_from(fd, at, size);
+            while at < data {
+                let length = (data - at).min(PIECE as u64) as usize;
+                self.contents[..length].fill(0);
+                hasher.update(&self.contents[..length]);
+                finder.push_zeros(length as u64);
+                at += length as u64;
+            }
+            while at < end {
+                self.progress.check()?;
+                let length = (end - at).min(PIECE as u64) as usize;
+                let piece = &mut self.contents[..length];
+                read_at(fd, piece, at, self.walk.path())?;
+                hasher.update(piece);
+                finder.push(piece);
+                at += length as u64;
+            }
+        }
+        Ok((finder.finish(), hasher.finalize().into()))
+    }
+
+    fn copy(&mut self, fd: &OwnedFd, part: Extent) -> Result<(), ArchiveError> {
+        let end = part.offset + part.length;
+        let mut at = part.offset;
+        while at < end {
+            self.progress.check()?;
+            let room = self.batches.room()?.min(PIECE);
+            let length = (end - at).min(room as u64) as usize;
+            let batch = self.batches.batch()?;
+            let begun = batch.bytes.len();
+            batch.bytes.resize(begun + length, 0);
+            read_at(fd, &mut batch.bytes[begun..], at, self.walk.path())?;
+            batch.mark(Piece::Data(length));
+            at += length as u64;
+        }
+        Ok(())
+    }
+
+    /// A large file is read twice: it must be the same one.
+    fn unchanged(&self, fd: &OwnedFd, before: &Stat) -> Result<(), ArchiveError> {
+        let after =
+            rustix::fs::fstat(fd).map_err(ArchiveError::reading("examine", self.walk.path()))?;
+        let key = |s: &Stat| (s.st_size, s.st_mtime, s.st_mtime_nsec, s.st_ctime_nsec);
+        if key(&after) == key(before) {
+            return Ok(());
+        }
+        Err(changed(self.walk.path()))
+    }
+
+    fn write_head(
+        &mut self,
+        about: &About,
+        size: u64,
+        extents: Option<&[Extent]>,
+    ) -> Result<(), ArchiveError> {
+        let stat = &about.stat;
+        let device = match about.kind {
+            Kind::Character | Kind::Block => (
+                rustix::fs::major(stat.st_rdev),
+                rustix::fs::minor(stat.st_rdev),
+            ),
+            _ => (0, 0),
+        };
+        let head = Head {
+            path: &about.name,
+            kind: entry_type(about.kind),
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            mtime: stat.st_mtime.min(self.options.source_date_epoch),
+            link: &about.link,
+            device,
+            size,
+            extents,
+            xattrs: &about.xattrs,
+        };
+        self.head.clear();
+        head.write(&mut self.head)
+    }
+
+    fn target(&self) -> Result<Vec<u8>, ArchiveError> {
+        rustix::fs::readlinkat(self.walk.parent(), self.walk.name(), Vec::new())
+            .map(std::ffi::CString::into_bytes)
+            .map_err(ArchiveError::reading("read the link", self.walk.path()))
+    }
+
+    fn xattrs_of(&self, fd: BorrowedFd<'_>) -> Result<Xattrs, ArchiveError> {
+        xattrs::of_open(fd, self.walk.path())
+    }
+
+    fn xattrs_by_name(&self) -> Result<Xattrs, ArchiveError> {
+        xattrs::of_named(self.walk.parent(), self.walk.name(), self.walk.path())
+    }
+}
+
+fn size(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or(0)
+}
+
+/// Tar bytes of headers and data, with padding.
+fn whole(head: usize, stored: u64) -> u64 {
+    head as u64 + stored.next_multiple_of(BLOCK as u64)
+}
+
+const fn entry_type(kind: Kind) -> tar_core::EntryType {
+    use tar_core::EntryType;
+    match kind {
+        Kind::File => EntryType::Regular,
+        Kind::Directory => EntryType::Directory,
+        Kind::Symlink => EntryType::Symlink,
+        Kind::HardLink => EntryType::Link,
+        Kind::Character => EntryType::Char,
+        Kind::Block => EntryType::Block,
+        Kind::Fifo => EntryType::Fifo,
+    }
+}
+
+fn begin_entry(batch: &mut Batch, about: &About, head: &[u8], path: &[u8]) -> Listed {
+    let offset = batch.bytes.len() as u64;
+    batch.bytes.extend_from_slice(head);
+    batch.mark(Piece::Skeleton(head.len()));
+    Listed {
+        entry: toc::Entry {
+            kind: about.kind,
+            path: path.to_vec(),
+            head: head.len() as u64,
+            frame: batch.index,
+            offset,
+            contents: None,
+        },
+        digest: None,
+    }
+}
+
+fn end_entry(batch: &mut Batch, listed: Listed, begun: usize) {
+    let stored = batch.bytes.len() - begun;
+    batch.mark(Piece::Data(stored));
+    pad(&mut batch.bytes, stored);
+    batch.mark(Piece::Skeleton(batch.bytes.len() - begun - stored));
+    batch.entries.push(listed);
+}
+
+/// Appends a whole file, which must have exactly so many bytes.
+fn read_exactly(
+    fd: &OwnedFd,
+    out: &mut Vec<u8>,
+    size: u64,
+    path: &[u8],
+) -> Result<(), ArchiveError> {
+    let wanted = out.len() + size as usize;
+    // One byte of room more: a file that has grown shows itself at once.
+    out.reserve(size as usize + 1);
+    while out.len() <= wanted {
+        match rustix::io::read(fd, spare_capacity(out)) {
+            Ok(0) => break,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(ArchiveError::reading("read", path)(errno)),
+        }
+        // A regular file yields less than it has room for only at its end.
+        if out.len() == wanted {
+            break;
+        }
+    }
+    if out.len() == wanted {
+        return Ok(());
+    }
+    Err(changed(path))
+}
+
+/// Fills a buffer from a place in a file.
+fn read_at(
+    fd: &OwnedFd,
+    mut buffer: &mut [u8],
+    mut at: u64,
+    path: &[u8],
+) -> Result<(), ArchiveError> {
+    while !buffer.is_empty() {
+        match rustix::io::pread(fd, &mut *buffer, at) {
+            Ok(0) => return Err(changed(path)),
+            Ok(n) => {
+                buffer = &mut buffer[n..];
+                at += n as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(ArchiveError::reading("read", path)(errno)),
+        }
+    }
+    Ok(())
+}
+
+/// The next part of a file that is not a hole of the file system, from `at`
+/// on: begin and end. All of it, where the file system does not know.
+fn data_from(fd: &OwnedFd, at: u64, size: u64) -> (u64, u64) {
+    let data = match rustix::fs::seek(fd, SeekFrom::Data(at)) {
+        Ok(data) => data.clamp(at, size),
+        Err(Errno::NXIO) => size,
+        Err(_) => return (at, size),
+    };
+    match rustix::fs::seek(fd, SeekFrom::Hole(data)) {
+        Ok(end) => (data, end.clamp(data, size)),
+        Err(_) => (data, size),
+    }
+}
+
+fn changed(path: &[u8]) -> ArchiveError {
+    ArchiveError::Changed {
+        path: path.to_vec(),
+    }
+}

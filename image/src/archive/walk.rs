@@ -1,0 +1,298 @@
+//! A walk through a tree in the order of the archive: by the bytes of the
+//! entries' names, where a directory's name ends in `/`.
+//!
+//! That is the order of `LC_ALL=C sort` over `tar -t`. Within a directory it
+//! is decided by each name alone (a directory's with its `/`), so the walk
+//! goes straight down and holds one sorted list of names a level. Nothing is
+//! followed, neither links nor mounts, and each directory is read once.
+
+use super::ArchiveError;
+use crate::path::PATH_MAX;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// Levels whose directory handles stay open; deeper trees have the upper ones
+/// opened again on the way back, as processes may often open 1,024 files.
+const LEVELS_OPEN: usize = 64;
+
+/// Buffer for directory entries, in bytes.
+const BUFFER: usize = 64 << 10;
+
+/// One directory on the way down.
+#[derive(Debug)]
+struct Level {
+    fd: Option<OwnedFd>,
+    /// Names that are still to come, the next one last.
+    names: Vec<Name>,
+    /// Length of the directory's own path.
+    path: usize,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    /// With a `/` at its end if it is a directory's.
+    key: Vec<u8>,
+}
+
+/// The walk.
+#[derive(Debug)]
+pub(super) struct Walk {
+    root: OwnedFd,
+    levels: Vec<Level>,
+    /// Path of the entry that was found last, without `./`.
+    path: Vec<u8>,
+    started: bool,
+    buffer: Vec<u8>,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) stat: Stat,
+    pub(super) kind: FileType,
+}
+
+impl Walk {
+    /// Begins at a directory.
+    pub(super) fn new(root: &Path) -> Result<Self, ArchiveError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(root, flags, Mode::empty()).map_err(|e| ArchiveError::Tree {
+            path: root.to_owned(),
+            source: e.into(),
+        })?;
+        Ok(Self {
+            root: fd,
+            levels: Vec::new(),
+            path: Vec::new(),
+            started: false,
+            buffer: Vec::with_capacity(BUFFER),
+        })
+    }
+
+    /// The path of what was found last; empty for the root.
+    pub(super) fn path(&self) -> &[u8] {
+        &self.path
+    }
+
+    /// The name of what was found last in [`Self::parent`].
+    pub(super) fn name(&self) -> &[u8] {
+        match self.path.iter().rposition(|b| *b == b'/') {
+            Some(at) => &self.path[at + 1..],
+            None => &self.path,
+        }
+    }
+
+    /// The directory in which the last non-directory was found; after a
+    /// directory was found, that directory itself.
+    pub(super) fn parent(&self) -> BorrowedFd<'_> {
+        let level = self.levels.last().expect("something was found");
+        level.fd.as_ref().expect("the last level is open").as_fd()
+    }
+
+    /// Goes on to the next entry. A directory is opened and read now.
+    pub(super) fn next(&mut self) -> Result<Option<Found>, ArchiveError> {
+        if !self.started {
+            self.started = true;
+            let fd = self.open_root()?;
+            return self.enter(fd).map(Some);
+        }
+        loop {
+            let Some(level) = self.levels.last_mut() else {
+                return Ok(None);
+            };
+            self.path.truncate(level.path);
+            match level.names.pop() {
+                Some(name) => return self.visit(&name).map(Some),
+                None => {
+                    self.levels.pop();
+                    self.reopen()?;
+                }
+            }
+        }
+    }
+
+    fn visit(&mut self, name: &Name) -> Result<Found, ArchiveError> {
+        if !self.path.is_empty() {
+            self.path.push(b'/');
+        }
+        let directory = name.key.strip_suffix(b"/");
+        self.path.extend_from_slice(directory.unwrap_or(&name.key));
+        if self.path.len() > PATH_MAX {
+            return Err(self.unpackable("its path is longer than 4095 bytes"));
+        }
+        if let Some(name) = directory {
+            let fd = self.open_beneath(name)?;
+            return self.enter(fd);
+        }
+        let stat = rustix::fs::statat(self.parent(), &name.key, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|e| self.failed("examine", e))?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind == FileType::Directory {
+            return Err(self.changed());
+        }
+        Ok(Found { stat, kind })
+    }
+
+    /// Opens what lies in the current directory, unless something is mounted
+    /// there: that is not part of the tree.
+    pub(super) fn open_file(&self) -> Result<OwnedFd, ArchiveError> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        self.open(self.name(), flags)
+    }
+
+    fn open_beneath(&self, name: &[u8]) -> Result<OwnedFd, ArchiveError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.open(name, flags)
+    }
+
+    fn open(&self, name: &[u8], flags: OFlags) -> Result<OwnedFd, ArchiveError> {
+        let how = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
+        match rustix::fs::openat2(self.parent(), name, flags, Mode::empty(), how) {
+            Ok(fd) => Ok(fd),
+            Err(Errno::XDEV) => Err(self.unpackable("something is mounted there")),
+            Err(Errno::LOOP | Errno::NOTDIR | Errno::NOENT) => Err(self.changed()),
+            Err(errno) => Err(self.failed("open", errno)),
+        }
+    }
+
+    fn open_root(&self) -> Result<OwnedFd, ArchiveError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.root, ".", flags, Mode::empty())
+            .map_err(|e| self.failed("open", e))
+    }
+
+    fn enter(&mut self, fd: OwnedFd) -> Result<Found, ArchiveError> {
+        let stat = rustix::fs::fstat(&fd).map_err(|e| self.failed("examine", e))?;
+        let names = self.read(&fd)?;
+        self.levels.push(Level {
+            fd: Some(fd),
+            names,
+            path: self.path.len(),
+        });
+        if let Some(above) = self.levels.len().checked_sub(LEVELS_OPEN + 1) {
+            self.levels[above].fd = None;
+        }
+        let kind = FileType::Directory;
+        Ok(Found { stat, kind })
+    }
+
+    /// Back on a level whose handle was closed: opens it again.
+    fn reopen(&mut self) -> Result<(), ArchiveError> {
+        let Some(level) = self.levels.last() else {
+            return Ok(());
+        };
+        if level.fd.is_some() {
+            return Ok(());
+        }
+        self.path.truncate(level.path);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+        let path = match self.path.as_slice() {
+            b"" => b".",
+            path => path,
+        };
+        let fd = rustix::fs::openat2(&self.root, path, flags, Mode::empty(), how)
+            .map_err(|e| self.failed("open again", e))?;
+        self.levels.last_mut().expect("there is one").fd = Some(fd);
+        Ok(())
+    }
+
+    /// The names in a directory, sorted, the first one last.
+    fn read(&mut self, fd: &OwnedFd) -> Result<Vec<Name>, ArchiveError> {
+        let mut names = Vec::new();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(|e| self.failed("read the directory", e))?;
+            let name = entry.file_name().to_bytes();
+            if matches!(name, b"." | b"..") {
+                continue;
+            }
+            let mut kind = entry.file_type();
+            if kind == FileType::Unknown {
+                let stat = rustix::fs::statat(fd, name, AtFlags::SYMLINK_NOFOLLOW)
+                    .map_err(|e| self.failed("examine what is in", e))?;
+                kind = FileType::from_raw_mode(stat.st_mode);
+            }
+            let mut key = Vec::with_capacity(name.len() + 1);
+            key.extend_from_slice(name);
+            if kind == FileType::Directory {
+                key.push(b'/');
+            }
+            names.push(Name { key });
+        }
+        self.buffer = buffer;
+        names.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(names)
+    }
+
+    fn failed(&self, doing: &'static str, errno: Errno) -> ArchiveError {
+        ArchiveError::reading(doing, &self.path)(errno)
+    }
+
+    fn changed(&self) -> ArchiveError {
+        ArchiveError::Changed {
+            path: self.path.clone(),
+        }
+    }
+
+    fn unpackable(&self, what: &'static str) -> ArchiveError {
+        ArchiveError::unpackable(&self.path, what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn names(root: &Path) -> Vec<String> {
+        let mut walk = Walk::new(root).unwrap();
+        let mut names = Vec::new();
+        while let Some(found) = walk.next().unwrap() {
+            let mut name = String::from_utf8(walk.path().to_vec()).unwrap();
+            if found.kind == FileType::Directory {
+                name.push('/');
+            }
+            names.push(name);
+        }
+        names
+    }
+
+    #[test]
+    fn entries_come_in_the_order_of_their_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in ["b/x", "b.txt", "b-", "a/z/y", "a.", "B", "b0", "é"] {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let found = names(dir.path());
+        assert_eq!(found[0], "/");
+        let mut sorted = found[1..].to_vec();
+        sorted.sort();
+        assert_eq!(found[1..], sorted);
+        assert_eq!(sorted.len(), 11);
+    }
+
+    #[test]
+    fn deep_trees_need_few_handles() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut path = dir.path().to_owned();
+        for i in 0..300 {
+            path.push("d");
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join(format!("e{i}")), "").unwrap();
+        }
+        let mut walk = Walk::new(dir.path()).unwrap();
+        let mut count = 0;
+        while walk.next().unwrap().is_some() {
+            count += 1;
+            let open = walk.levels.iter().filter(|l| l.fd.is_some()).count();
+            assert!(open <= LEVELS_OPEN);
+        }
+        assert_eq!(count, 601);
+    }
+}
