@@ -26,7 +26,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 /// File name of the digests.
@@ -137,6 +137,25 @@ struct KnownVersion {
     bytes: Bytes,
     digest: Sha256,
     modified: SystemTime,
+    /// Large files that are being sent, by name: ten thousand downloads of
+    /// one archive take one descriptor.
+    open: Mutex<HashMap<String, (Identity, Weak<File>)>>,
+}
+
+impl KnownVersion {
+    /// The file itself, or the same one that others read already.
+    fn share(&self, name: &str, opened: Opened) -> Arc<File> {
+        let mut open = lock(&self.open);
+        if let Some((identity, file)) = open.get(name)
+            && *identity == opened.identity
+            && let Some(file) = file.upgrade()
+        {
+            return file;
+        }
+        let file = Arc::new(opened.file);
+        open.insert(name.to_owned(), (opened.identity, Arc::downgrade(&file)));
+        file
+    }
 }
 
 /// A store and what is remembered of it.
@@ -236,9 +255,9 @@ impl Holdings {
         let Some(opened) = self.open(&path)? else {
             return Ok(None);
         };
-        let length = opened.identity.size;
+        let (length, modified) = (opened.identity.size, opened.modified);
         let (digest, data) = match listed {
-            Some(digest) if length > SMALL => (digest, Data::File(Arc::new(opened.file))),
+            Some(digest) if length > SMALL => (digest, Data::File(known.share(name, opened))),
             Some(digest) => (digest, Data::Memory(self.read(&path, &opened, SMALL)?)),
             None => {
                 let bytes = self.read(&path, &opened, SIGNATURE_MAX)?;
@@ -249,7 +268,7 @@ impl Holdings {
             Data::Memory(bytes) => bytes.len() as u64,
             Data::File(_) => length,
         };
-        Ok(Some(content(length, digest, opened.modified, data)))
+        Ok(Some(content(length, digest, modified, data)))
     }
 
     /// The catalog, read again only when the file is another one.
@@ -305,6 +324,7 @@ impl Holdings {
             digest: Sha256::of(&bytes),
             bytes,
             modified: opened.modified,
+            open: Mutex::default(),
         });
         let mut versions = lock(&self.versions);
         if versions.len() >= VERSIONS_MAX {

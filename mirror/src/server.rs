@@ -30,8 +30,9 @@ pub const CONNECTIONS: usize = 16_384;
 pub const DRAIN: Duration = Duration::from_secs(30);
 /// Connections that the kernel keeps for the server until it takes them.
 const BACKLOG: i32 = 4096;
-/// Files that the process holds open besides connections and what they send.
-const SPARE_FILES: u64 = 64;
+/// Files that the process holds open besides its connections: what is being
+/// sent, each file once.
+const SPARE_FILES: u64 = 512;
 /// How long to wait when the system has no descriptor left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -313,31 +314,35 @@ async fn drain(mut tasks: JoinSet<()>, limit: Duration) {
 }
 
 /// How many connections the limit of open files allows, after it was raised
-/// as far as needed and possible. Each may hold a socket and a file.
+/// as far as needed and possible.
 fn affordable(connections: usize) -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let needed = 2 * connections as u64 + SPARE_FILES;
+    let needed = connections as u64 + SPARE_FILES;
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {
         return connections;
     }
+    // The hard limit gives way to root alone.
+    let hard = limit.maximum.map(|maximum| maximum.max(needed));
     let possible = limit.maximum.map_or(needed, |maximum| maximum.min(needed));
-    let raised = Rlimit {
-        current: Some(possible),
-        maximum: limit.maximum,
-    };
-    let files = match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => possible,
-        Err(_) => limit.current.unwrap_or(possible),
-    };
+    for (current, maximum) in [(needed, hard), (possible, limit.maximum)] {
+        let raised = Rlimit {
+            current: Some(current),
+            maximum,
+        };
+        if setrlimit(Resource::Nofile, raised).is_ok() {
+            break;
+        }
+    }
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(needed);
     if files >= needed {
         return connections;
     }
-    let fewer = usize::try_from(files.saturating_sub(SPARE_FILES) / 2).unwrap_or(connections);
+    let fewer = files.saturating_sub(SPARE_FILES).max(1);
     tracing::warn!(
         wanted = connections,
-        possible = fewer.max(1),
+        possible = fewer,
         "the limit of open files allows fewer connections"
     );
-    fewer.max(1)
+    usize::try_from(fewer).unwrap_or(connections)
 }

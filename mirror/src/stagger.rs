@@ -2,9 +2,10 @@
 //!
 //! `systemd-pull` before 257 takes one finished transfer off curl's queue an
 //! event, so a pull of a small image hangs for ever when several of its four
-//! transfers finish in the same moment and nothing else wakes it. With 20 ms
-//! between them none of 40 pulls hung. The archive comes last, since whatever
-//! finishes before it is taken off the queue by its own progress.
+//! transfers finish in the same moment and nothing else wakes it: without any
+//! of this 13 of 40 pulls of a 256 KiB image from this server hung, with it
+//! none. The archive begins last, well after the others, since whatever still
+//! waits in the queue by then is taken off it by the archive's own progress.
 
 use crate::holdings::{SIGNATURE, SUMS};
 use hyper::http::{HeaderMap, header};
@@ -33,7 +34,7 @@ fn place(file: &str) -> u32 {
     } else if file == SUMS || file.contains(".sha256") {
         3
     } else {
-        7
+        12
     }
 }
 
