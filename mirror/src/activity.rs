@@ -16,10 +16,12 @@ pub struct Patience {
     /// For a request's head, from the connection's start or the end of the
     /// last answer.
     pub head: Duration,
-    /// The same, while more than three quarters of all connections are taken.
+    /// The same, while more than a quarter of all connections are taken.
     pub head_when_crowded: Duration,
     /// For a client that takes nothing of an answer.
     pub stalled: Duration,
+    /// The same, while that many are taken.
+    pub stalled_when_crowded: Duration,
 }
 
 impl Default for Patience {
@@ -28,6 +30,7 @@ impl Default for Patience {
             head: Duration::from_secs(30),
             head_when_crowded: Duration::from_secs(5),
             stalled: Duration::from_secs(60),
+            stalled_when_crowded: Duration::from_secs(10),
         }
     }
 }
@@ -84,7 +87,8 @@ impl Activity {
         let passed = self.shared.began.elapsed().saturating_sub(progress);
         let busy = self.shared.requests.load(Ordering::Relaxed) > 0;
         let limit = match (busy, crowded) {
-            (true, _) => patience.stalled,
+            (true, true) => patience.stalled_when_crowded,
+            (true, false) => patience.stalled,
             (false, true) => patience.head_when_crowded,
             (false, false) => patience.head,
         };
@@ -124,7 +128,8 @@ mod tests {
     const PATIENCE: Patience = Patience {
         head: Duration::from_secs(100),
         head_when_crowded: Duration::ZERO,
-        stalled: Duration::from_secs(200),
+        stalled: Duration::from_secs(300),
+        stalled_when_crowded: Duration::from_secs(200),
     };
 
     #[test]
@@ -137,6 +142,7 @@ mod tests {
         assert_eq!(wait(false), 100.0);
         assert_eq!(activity.verdict(&PATIENCE, true), Verdict::Idle);
         let flight = activity.begin();
+        assert_eq!(wait(false), 300.0);
         assert_eq!(wait(true), 200.0);
         let none = Patience {
             stalled: Duration::ZERO,

@@ -26,11 +26,11 @@ use tokio::task::JoinHandle;
 /// The smallest block, in bytes.
 pub(crate) const BLOCK_MIN: usize = 8 << 10;
 /// The block that a body begins with, in bytes.
-const BLOCK_FIRST: usize = 64 << 10;
+const BLOCK_FIRST: usize = 32 << 10;
 /// The largest block, in bytes.
 pub(crate) const BLOCK_MAX: usize = 512 << 10;
 /// Above this many bytes in all blocks, every new one is the smallest.
-pub(crate) const BLOCKS_TOTAL: usize = 32 << 20;
+pub(crate) const BLOCKS_TOTAL: usize = 24 << 20;
 /// A block that was taken within this time makes the next one larger.
 const QUICK: Duration = Duration::from_millis(50);
 /// One that took longer than this makes the next one smaller.

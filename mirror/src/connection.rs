@@ -9,7 +9,9 @@ use hyper::http::Request;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use socket2::SockRef;
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,12 +21,16 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
 /// Longest head of a request, in bytes; what is longer gets 431 (or 414 from
-/// 64 KiB in the target alone). nginx takes 8 KiB a line, 32 KiB in all.
-pub(crate) const HEAD_MAX: usize = 16 << 10;
+/// 64 KiB in the target alone). It is also what hyper gathers of a body before
+/// it waits for the client, so that more would be held for each slow one.
+pub(crate) const HEAD_MAX: usize = 8 << 10;
 /// Requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 32;
 /// Bytes that an HTTP/2 stream may hold before the client takes them.
 const STREAM_BUFFER: usize = 64 << 10;
+/// Bytes that the kernel holds for a client beyond those on their way. Without
+/// a limit it takes up to 4 MiB for each client that stopped reading.
+const UNSENT_MAX: u32 = 128 << 10;
 /// How often a silent HTTP/2 client is asked whether it lives, and how long
 /// it may take to answer.
 const PING: Duration = Duration::from_secs(20);
@@ -48,7 +54,7 @@ pub(crate) struct Reception {
 impl Reception {
     /// Whether so many connections are open that idle ones are a burden.
     fn crowded(&self) -> bool {
-        self.slots.available_permits() < self.connections / 4
+        self.connections - self.slots.available_permits() > self.connections / 4
     }
 }
 
@@ -78,9 +84,8 @@ pub(crate) async fn serve(
     reception: Arc<Reception>,
     mut stop: watch::Receiver<bool>,
 ) {
-    // Heads and the ends of bodies are written when they are complete.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%remote, %error, "cannot set TCP_NODELAY");
+    if let Err(error) = prepare(&stream) {
+        tracing::debug!(%remote, %error, "cannot set the options of a socket");
     }
     let activity = Activity::new();
     let service = service_fn(|request: Request<Incoming>| {
@@ -128,4 +133,10 @@ pub(crate) async fn serve(
             }
         }
     }
+}
+
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    // Heads and the ends of bodies are written when they are complete.
+    stream.set_nodelay(true)?;
+    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_MAX)
 }

@@ -2,8 +2,8 @@
 //! machine it asks for with [`hatchery_tests::require`].
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
-mod debian_keys;
 mod boot;
+mod debian_keys;
 mod disk;
 mod gnupg;
 mod requirements;

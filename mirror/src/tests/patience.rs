@@ -22,6 +22,7 @@ fn a_head_that_never_ends_is_not_waited_for() {
         head: SHORT,
         head_when_crowded: SHORT,
         stalled: LONG,
+        stalled_when_crowded: LONG,
     }));
     // Nothing at all, half a line, half the HTTP/2 preface, and a second
     // request that does not come.
@@ -42,6 +43,7 @@ fn who_takes_nothing_of_an_answer_is_cut_and_who_takes_little_is_not() {
         head: LONG,
         head_when_crowded: LONG,
         stalled: SHORT,
+        stalled_when_crowded: SHORT,
     }));
     let path = format!("{VERSION}/debian.tar.xz");
     let mut stalled = Client::connect(server.local_addr());
@@ -71,6 +73,7 @@ fn the_number_of_connections_is_limited_and_idle_ones_give_way() {
             head: LONG,
             head_when_crowded: SHORT,
             stalled: LONG,
+            stalled_when_crowded: LONG,
         })
     });
     let mut first: Vec<Client> = (0..4)
