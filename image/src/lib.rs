@@ -16,6 +16,7 @@ pub mod durable;
 pub mod envelope;
 pub mod files;
 pub mod keyring;
+pub mod layout;
 pub mod manifest;
 pub mod name;
 pub mod path;

@@ -1,12 +1,11 @@
-//! `/etc/hatchery/config.toml` and the keys in `/etc/hatchery/keys/`: where
-//! images come from and whom to trust, unless a flag says otherwise.
+//! `/etc/hatchery/config.toml`: where images come from and where machines go,
+//! unless a flag says otherwise. (Whom to trust is a folder of keys, which
+//! `Keyring::load_directory` reads.)
 //!
 //! Unknown keys are errors, because a misspelt one that is silently ignored
 //! would be noticed only when the wrong mirror was asked. Nothing here knows
-//! where those files are: `cli/` hands in the paths.
+//! where the file is: `cli/` hands in the path.
 
-use hatchery_image::Keyring;
-use hatchery_image::keyring::KeyringError;
 use hatchery_transfer::Location;
 use serde::Deserialize;
 use std::fs;
@@ -16,14 +15,11 @@ use std::path::{Path, PathBuf};
 /// Where the configuration is by default.
 pub const CONFIG: &str = "/etc/hatchery/config.toml";
 
-/// Where trusted keys are by default: every `*.pgp`, binary or armored.
+/// Where trusted keys are by default.
 pub const KEYS: &str = "/etc/hatchery/keys";
 
-/// Largest configuration or key file that is read, in bytes.
-const FILE_MAX: u64 = 4 << 20;
-
-/// Most key files that are read.
-const KEYS_MAX: usize = 256;
+/// Largest configuration that is read, in bytes.
+const FILE_MAX: u64 = 1 << 20;
 
 /// The configuration. Everything is optional.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -42,6 +38,9 @@ pub struct Repository {
     /// Its mirrors, tried in turn: `https://…`, `http://…`, `file:///…` or an
     /// absolute path.
     pub mirrors: Vec<String>,
+    /// Its id. A catalog of another repository is then refused, also when it
+    /// is signed by a trusted key.
+    pub id: Option<String>,
 }
 
 /// Why the configuration or a key cannot be used.
@@ -62,12 +61,6 @@ pub enum ConfigError {
         /// Which.
         path: PathBuf,
     },
-    /// Too many keys.
-    #[error("{path} holds more than {KEYS_MAX} keys")]
-    TooMany {
-        /// The directory.
-        path: PathBuf,
-    },
     /// It is not TOML of the expected shape.
     #[error("{path}: {message}")]
     Syntax {
@@ -83,15 +76,6 @@ pub enum ConfigError {
         path: PathBuf,
         /// What is wrong with it.
         message: String,
-    },
-    /// A key file that holds no certificate.
-    #[error("{path} is not an OpenPGP key")]
-    Key {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: KeyringError,
     },
 }
 
@@ -142,50 +126,6 @@ impl Config {
         };
         self.repository.mirrors.iter().map(parse).collect()
     }
-}
-
-/// Every key in `*.pgp` of a directory; none if there is no such directory.
-///
-/// # Errors
-/// A file that cannot be read or is no key.
-pub fn load_keys(directory: &Path) -> Result<Keyring, ConfigError> {
-    let read_error = |source| ConfigError::Read {
-        path: directory.to_owned(),
-        source,
-    };
-    let mut keyring = Keyring::default();
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(keyring),
-        Err(e) => return Err(read_error(e)),
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(read_error)?.path();
-        if path.extension().is_some_and(|e| e == "pgp") {
-            paths.push(path);
-        }
-        if paths.len() > KEYS_MAX {
-            let path = directory.to_owned();
-            return Err(ConfigError::TooMany { path });
-        }
-    }
-    paths.sort();
-    for path in paths {
-        keyring.extend(load_key(&path)?);
-    }
-    Ok(keyring)
-}
-
-/// The keys in one file, binary or armored.
-///
-/// # Errors
-/// It cannot be read or is no key.
-pub fn load_key(path: &Path) -> Result<Keyring, ConfigError> {
-    Keyring::parse(&read(path)?).map_err(|source| ConfigError::Key {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
@@ -249,15 +189,5 @@ mod tests {
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn only_key_files_are_read_as_keys() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("README"), "not a key").unwrap();
-        assert!(load_keys(dir.path()).unwrap().fingerprints().is_empty());
-        fs::write(dir.path().join("x.pgp"), "not a key").unwrap();
-        let error = load_keys(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("x.pgp"), "{error}");
     }
 }

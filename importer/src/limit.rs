@@ -53,8 +53,8 @@ pub enum LimitError {
     #[error(transparent)]
     Machines(MachinesError),
     /// The user asked to stop.
-    #[error(transparent)]
-    Interrupted(Interrupted),
+    #[error("the import was stopped")]
+    Interrupted(#[source] Interrupted),
 }
 
 /// Whether a limit of `bytes` can be set for an image whose files take
@@ -72,6 +72,22 @@ pub fn possible(machines: &Machines, bytes: u64, needed: u64) -> Result<(), Limi
         return Err(LimitError::TooSmall { limit, needed });
     }
     Ok(())
+}
+
+/// Whether a limit can be set without switching quota on.
+///
+/// # Errors
+/// The file system cannot be asked.
+pub(crate) fn is_free(machines: &Machines) -> Result<bool, LimitError> {
+    if !machines.is_btrfs().map_err(LimitError::Machines)? {
+        return Ok(false);
+    }
+    let pool = open(machines.root())?;
+    btrfs::quota_is_on(pool.as_fd()).map_err(|source| LimitError::Failed {
+        doing: "read the quota state of",
+        path: machines.root().to_owned(),
+        source,
+    })
 }
 
 /// Limits the tree at `path`, a subvolume in `machines`, to `bytes`.

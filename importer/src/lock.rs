@@ -96,6 +96,35 @@ fn inode_lock(name: &str) -> Result<Option<Option<LockFile>>, LockError> {
     LockFile::take(&directory.join(name)).map(Some)
 }
 
+/// Whether somebody holds the lock of the tree at `path`. Takes none, so that
+/// nobody who wants it meanwhile is refused.
+pub(crate) fn is_held(path: &Path) -> bool {
+    let mut files = vec![beside(path)];
+    if let Ok(stat) = fs::symlink_metadata(path) {
+        let name = format!("inode-{}:{}", stat.dev(), stat.ino());
+        files.push(Path::new(INODE_LOCKS).join(name));
+    }
+    files.iter().any(|file| {
+        let Ok(file) = File::open(file) else {
+            return false;
+        };
+        let mut found = whole_file();
+        let asked = fcntl(&file, FcntlArg::F_OFD_GETLK(&mut found)).is_ok();
+        asked && found.l_type != libc::F_UNLCK as libc::c_short
+    })
+}
+
+/// An exclusive lock on a whole file, as fcntl(2) takes it.
+fn whole_file() -> libc::flock {
+    libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
+}
+
 /// A file that is locked, and removed when the lock is dropped.
 #[derive(Debug)]
 struct LockFile {
@@ -120,13 +149,7 @@ impl LockFile {
                 .custom_flags(libc::O_NOFOLLOW | libc::O_NOCTTY)
                 .open(path)
                 .map_err(failed)?;
-            let whole = libc::flock {
-                l_type: libc::F_WRLCK as libc::c_short,
-                l_whence: libc::SEEK_SET as libc::c_short,
-                l_start: 0,
-                l_len: 0,
-                l_pid: 0,
-            };
+            let whole = whole_file();
             match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole)) {
                 Ok(_) => (),
                 Err(nix::Error::EAGAIN | nix::Error::EACCES) => return Ok(None),
@@ -177,10 +200,12 @@ mod tests {
         let held = MachineLock::try_exclusive(&path).unwrap();
         let error = MachineLock::try_exclusive(&path).unwrap_err();
         assert!(matches!(error, LockError::Busy { .. }));
+        assert!(is_held(&path));
         assert!(dir.path().join(".#debian.lck").exists());
         sweep(dir.path()).unwrap();
         assert!(dir.path().join(".#debian.lck").exists());
         drop(held);
+        assert!(!is_held(&path));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         MachineLock::try_exclusive(&path).unwrap();
     }

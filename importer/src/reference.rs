@@ -1,8 +1,9 @@
 //! What a user writes to name an image: `debian`, `debian@VERSION` or
 //! `debian:CHANNEL`. Without either it is the channel `latest`.
 
+use hatchery_image::ImageName;
+use hatchery_image::catalog::Selector;
 use hatchery_image::name::InvalidName;
-use hatchery_image::{Channel, ImageName, Version};
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,16 +13,7 @@ pub struct Reference {
     /// The image.
     pub image: ImageName,
     /// Which of its versions.
-    pub which: Which,
-}
-
-/// Which version of an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// This one.
-    Version(Version),
-    /// The one that this channel points at.
-    Channel(Channel),
+    pub selector: Selector,
 }
 
 /// A text that names no image.
@@ -41,23 +33,23 @@ impl FromStr for Reference {
             text: text.chars().take(200).collect(),
             source,
         };
-        let (image, which) = if let Some((image, version)) = text.split_once('@') {
-            (image, Which::Version(version.parse().map_err(invalid)?))
+        let (image, selector) = if let Some((image, version)) = text.split_once('@') {
+            (image, Selector::Version(version.parse().map_err(invalid)?))
         } else if let Some((image, channel)) = text.split_once(':') {
-            (image, Which::Channel(channel.parse().map_err(invalid)?))
+            (image, Selector::Channel(channel.parse().map_err(invalid)?))
         } else {
-            (text, Which::Channel(Channel::latest()))
+            (text, Selector::default())
         };
         let image = image.parse().map_err(invalid)?;
-        Ok(Self { image, which })
+        Ok(Self { image, selector })
     }
 }
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.which {
-            Which::Version(version) => write!(f, "{}@{version}", self.image),
-            Which::Channel(channel) => write!(f, "{}:{channel}", self.image),
+        match &self.selector {
+            Selector::Version(version) => write!(f, "{}@{version}", self.image),
+            Selector::Channel(channel) => write!(f, "{}:{channel}", self.image),
         }
     }
 }

@@ -15,6 +15,8 @@
 //! signed, and never reads a catalog: those are `publish` and `catalog`.
 
 use hatchery_image::durable::{self, DirectoryLock, DurableError};
+use hatchery_image::layout;
+pub use hatchery_image::layout::{CATALOG, IMAGES};
 use hatchery_image::{Architecture, ImageName, Version};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use serde::{Deserialize, Serialize};
@@ -25,12 +27,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// File name of the signed catalog.
-pub const CATALOG: &str = "catalog.json";
 /// File name of the repository's identity.
 pub const REPOSITORY: &str = "repository.json";
-/// Folder of the images.
-pub const IMAGES: &str = "images";
 
 /// Newest `format` of `repository.json` that is read.
 const FORMAT: u32 = 1;
@@ -296,10 +294,7 @@ impl Store {
 
 /// Path of a version beneath the root.
 pub(crate) fn version_path(name: &ImageName, architecture: Architecture, at: &str) -> PathBuf {
-    Path::new(IMAGES)
-        .join(name.as_str())
-        .join(architecture.debian())
-        .join(at)
+    layout::version_path(name, architecture, at).into()
 }
 
 /// All of a file that has at most `limit` bytes.

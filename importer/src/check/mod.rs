@@ -103,8 +103,8 @@ pub enum CheckError {
     #[error("the check's helper process ended without an answer")]
     Silent,
     /// The user asked to stop.
-    #[error(transparent)]
-    Interrupted(Interrupted),
+    #[error("the check was stopped")]
+    Interrupted(#[source] Interrupted),
 }
 
 /// Boots the tree at `root` and looks. The report also says what is wrong; an

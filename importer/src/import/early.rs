@@ -1,0 +1,92 @@
+//! What is refused before anything is downloaded.
+
+use super::error::ImportError;
+use super::request::{DiskLimit, ImportRequest};
+use crate::host::Host;
+use crate::image::{Image, ImageError};
+use crate::lock::{LockError, MachineLock};
+use crate::machines::Machines;
+use crate::record::{Record, Records};
+use crate::{limit, settings, space};
+use hatchery_image::progress::Progress;
+use hatchery_transfer::{Cache, Client};
+
+/// Locks the name, and refuses one that is taken.
+pub(super) fn claim(
+    machines: &Machines,
+    records: &Records,
+    request: &ImportRequest,
+) -> Result<MachineLock, ImportError> {
+    let name = &request.machine;
+    let target = machines.path(name);
+    let lock = machines.lock(name).map_err(|error| match error {
+        LockError::Busy { .. } if target.symlink_metadata().is_err() => {
+            ImportError::Underway { name: name.clone() }
+        }
+        error => ImportError::Lock(error),
+    })?;
+    if let Some(path) = machines.existing(name) {
+        if path != target {
+            return Err(ImportError::DiskImage { path });
+        }
+        if !request.force {
+            return Err(ImportError::Exists { path });
+        }
+    }
+    // One whose tree is gone is a leftover and is replaced.
+    let elsewhere = |record: &Record| record.path != target && record.path.exists();
+    if let Some(record) = records.find(name)?.filter(elsewhere) {
+        return Err(ImportError::Elsewhere { path: record.path });
+    }
+    Ok(lock)
+}
+
+/// Refuses what this host cannot boot, limit or hold.
+pub(super) fn refuse(
+    machines: &Machines,
+    cache: &Cache,
+    image: &Image,
+    request: &ImportRequest,
+) -> Result<(), ImportError> {
+    let manifest = &image.manifest;
+    if !request.accept_unsuitable {
+        let image = request.reference.clone();
+        Host::current()
+            .can_boot(&manifest.requires)
+            .map_err(|source| ImportError::Unsuitable { image, source })?;
+    }
+    // Holes take no space, and the tar stream has none.
+    let needed = space::unpacked(manifest.tar.size, manifest.unpacked.entries);
+    if let DiskLimit::Bytes(bytes) = request.limit {
+        limit::possible(machines, bytes, manifest.tar.size)?;
+    }
+    let missing = image.missing(cache)?;
+    space::possible((machines.root(), needed), (cache.root(), missing))?;
+    Ok(())
+}
+
+/// The settings beside the image. Ones that cannot be understood stop the
+/// import only if they were to be installed.
+pub(super) fn offered_settings(
+    image: &Image,
+    records: &Records,
+    request: &ImportRequest,
+    client: &Client,
+    progress: &Progress,
+) -> Result<Option<String>, ImportError> {
+    let settings = match image.fetch_settings(client, progress) {
+        Err(error @ ImageError::Settings { .. }) if !request.accept_settings => {
+            let source = std::error::Error::source(&error);
+            let why = source.map(ToString::to_string).unwrap_or_default();
+            progress.warn(format!("the image's settings are not shown: {why}"));
+            None
+        }
+        result => result?,
+    };
+    if let Some(text) = settings.as_ref().filter(|_| request.accept_settings) {
+        let before = records.find(&request.machine)?.and_then(|r| r.settings);
+        let path = request.places.settings_of(&request.machine);
+        settings::possible(&path, text, before.as_ref())?;
+    }
+    Ok(settings)
+}

@@ -1,0 +1,74 @@
+//! What an import is asked for, and what it answers.
+
+use crate::{Places, Reference, Repository};
+use hatchery_image::{Architecture, Fingerprint, MachineName, Version};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// What to import, and how.
+#[derive(Clone, Debug)]
+pub struct ImportRequest {
+    /// The image and version.
+    pub reference: Reference,
+    /// The name that the machine gets.
+    pub machine: MachineName,
+    /// The architecture that it is for.
+    pub architecture: Architecture,
+    /// Where it comes from and whom to believe.
+    pub repository: Repository,
+    /// The host's folders.
+    pub places: Places,
+    /// Disk limit.
+    pub limit: DiskLimit,
+    /// Install the settings that are published beside the image.
+    pub accept_settings: bool,
+    /// Replace a machine of this name.
+    pub force: bool,
+    /// Import an image that this host cannot boot.
+    pub accept_unsuitable: bool,
+    /// Threads that unpack.
+    pub threads: usize,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Disk limit of a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DiskLimit {
+    /// What the image suggests, where it costs nothing: where quota is on.
+    #[default]
+    Suggested,
+    /// None.
+    Infinity,
+    /// So many bytes.
+    Bytes(u64),
+}
+
+/// What was imported.
+#[derive(Clone, Debug, Serialize)]
+pub struct Imported {
+    /// The machine.
+    pub machine: MachineName,
+    /// Its tree.
+    pub path: PathBuf,
+    /// The image's version.
+    pub version: Version,
+    /// Primary fingerprint of the key that signed the catalog.
+    pub signer: Fingerprint,
+    /// Disk limit in bytes, if one was set.
+    pub limit: Option<u64>,
+    /// The settings that are published beside the image.
+    pub settings: Option<Settings>,
+    /// Whether a machine was replaced.
+    pub replaced: bool,
+}
+
+/// Settings that are published beside an image.
+#[derive(Clone, Debug, Serialize)]
+pub struct Settings {
+    /// The text of the `.nspawn` file.
+    pub text: String,
+    /// Where it was installed, if it was.
+    pub installed: Option<PathBuf>,
+}

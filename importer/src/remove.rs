@@ -1,0 +1,218 @@
+//! `hatchery remove`: undoes an import. The tree vanishes in one rename, then
+//! what belongs to it, then its files; what a killed removal leaves hidden is
+//! removed by the next import or removal.
+
+use crate::lock::LockError;
+use crate::machines::{Machines, MachinesError};
+use crate::places::Places;
+use crate::record::RecordError;
+use crate::settings::{self, SettingsError};
+use crate::tree;
+use hatchery_image::MachineName;
+use hatchery_image::durable::{self, DurableError, STAGING_PREFIX};
+use hatchery_image::progress::{Progress, Stage, Unit};
+use rustix::fs::FlockOperation;
+use serde::Serialize;
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+
+/// What was removed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Removed {
+    /// The machine.
+    pub machine: MachineName,
+    /// Its tree, if it was there.
+    pub path: Option<PathBuf>,
+    /// Settings that were removed with it.
+    pub settings: Option<PathBuf>,
+    /// Settings that were changed after the import, and therefore left.
+    pub kept_settings: Option<PathBuf>,
+}
+
+/// Why nothing, or not all, was removed.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveError {
+    /// The machines directory cannot be used.
+    #[error(transparent)]
+    Machines(#[from] MachinesError),
+    /// There is no such machine.
+    #[error("there is no machine {name} in {root}")]
+    NotFound {
+        /// The name.
+        name: MachineName,
+        /// Where it was looked for.
+        root: PathBuf,
+    },
+    /// A name that is a file or a link.
+    #[error("{path} is no machine's tree")]
+    NotATree {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// It runs.
+    #[error(
+        "{name} is running, or another program works on it; \
+         stop it first (`machinectl poweroff {name}`)"
+    )]
+    Running {
+        /// The machine.
+        name: MachineName,
+    },
+    /// It cannot be locked.
+    #[error(transparent)]
+    Lock(LockError),
+    /// A step on the tree failed.
+    #[error("cannot {doing} {path}")]
+    Failed {
+        /// What was being done.
+        doing: &'static str,
+        /// To which path.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The machines directory cannot be synced.
+    #[error("cannot make the removal lasting")]
+    Sync(#[source] DurableError),
+    /// The settings cannot be removed.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The record cannot be read or removed.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// Removes a machine: its tree with everything in it, the quota groups, the
+/// settings that its import installed, and the record.
+///
+/// # Errors
+/// There is none, it runs, or which step failed. A removal that failed can be
+/// tried again.
+pub fn remove(
+    name: &MachineName,
+    places: &Places,
+    progress: &Progress,
+) -> Result<Removed, RemoveError> {
+    let machines = Machines::open(&places.machines)?;
+    let records = places.records();
+    let path = machines.path(name);
+    let _lock = machines.lock(name).map_err(|error| match error {
+        LockError::Busy { .. } => RemoveError::Running { name: name.clone() },
+        error => RemoveError::Lock(error),
+    })?;
+    machines.sweep()?;
+    let _running = progress.begin(Stage::Remove, None, Unit::Items);
+
+    // A record of a tree elsewhere is not this machine's.
+    let ours = records.find(name)?.filter(|record| record.path == path);
+    let hidden = hide(&machines, name)?;
+    if hidden.is_none() && ours.is_none() {
+        let root = machines.root().to_owned();
+        let name = name.clone();
+        return Err(RemoveError::NotFound { name, root });
+    }
+    let mut removed = Removed {
+        machine: name.clone(),
+        path: hidden.as_ref().map(|_| path),
+        settings: None,
+        kept_settings: None,
+    };
+    if let Some(record) = ours {
+        if let Some(installed) = record.settings {
+            let gone = settings::remove(&installed)?;
+            let place = if gone {
+                &mut removed.settings
+            } else {
+                &mut removed.kept_settings
+            };
+            *place = Some(installed.path);
+        }
+        records.remove(name)?;
+    }
+    if let Some(hidden) = hidden {
+        tree::remove(&hidden.path).map_err(failed("remove", &hidden.path))?;
+    }
+    Ok(removed)
+}
+
+/// A tree under a hidden name, locked so that nobody else sweeps it.
+struct Hidden {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Renames the machine's tree so that it is no machine any more.
+fn hide(machines: &Machines, name: &MachineName) -> Result<Option<Hidden>, RemoveError> {
+    let path = machines.path(name);
+    match fs::symlink_metadata(&path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed("examine", &path)(e)),
+        Ok(stat) if !stat.is_dir() => return Err(RemoveError::NotATree { path }),
+        Ok(_) => (),
+    }
+    let lock = File::open(&path).map_err(failed("open", &path))?;
+    rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|e| failed("lock", &path)(e.into()))?;
+    let hidden = machines
+        .root()
+        .join(format!("{STAGING_PREFIX}remove-{name}"));
+    fs::rename(&path, &hidden).map_err(failed("rename", &path))?;
+    durable::sync_directory(machines.root()).map_err(RemoveError::Sync)?;
+    Ok(Some(Hidden {
+        path: hidden,
+        _lock: lock,
+    }))
+}
+
+fn failed(doing: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> RemoveError {
+    let path = path.to_owned();
+    move |source| RemoveError::Failed {
+        doing,
+        path,
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(root: &std::path::Path) -> Places {
+        Places {
+            machines: root.join("machines"),
+            state: root.join("state"),
+            cache: root.join("cache"),
+            settings: root.join("nspawn"),
+        }
+    }
+
+    #[test]
+    fn a_machine_of_anybody_is_removed_and_an_absent_one_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = places(dir.path());
+        let name = "web".parse().unwrap();
+        let tree = places.machines.join("web");
+        fs::create_dir_all(tree.join("etc")).unwrap();
+        let removed = remove(&name, &places, &Progress::silent()).unwrap();
+        assert_eq!(removed.path, Some(tree.canonicalize().unwrap_or(tree)));
+        assert_eq!(fs::read_dir(&places.machines).unwrap().count(), 0);
+        let error = remove(&name, &places, &Progress::silent()).unwrap_err();
+        assert!(matches!(error, RemoveError::NotFound { .. }), "{error}");
+    }
+
+    #[test]
+    fn one_that_is_in_use_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = places(dir.path());
+        let name = "web".parse().unwrap();
+        let tree = places.machines.join("web");
+        fs::create_dir_all(&tree).unwrap();
+        let machines = Machines::open(&places.machines).unwrap();
+        let _lock = machines.lock(&name).unwrap();
+        let error = remove(&name, &places, &Progress::silent()).unwrap_err();
+        assert!(matches!(error, RemoveError::Running { .. }), "{error}");
+        assert!(tree.exists());
+    }
+}
