@@ -7,5 +7,7 @@ pub mod layer;
 pub mod plan;
 pub mod recipe;
 pub mod requires;
+pub mod rootfs;
 pub mod run;
+pub mod settings;
 pub mod userns;

@@ -112,7 +112,7 @@ fn listed(words: &[&str]) -> String {
 }
 
 /// The word that was probably meant.
-pub(super) fn nearest<'a>(word: &str, allowed: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, allowed: &[&'a str]) -> Option<&'a str> {
     let scored = allowed.iter().map(|a| (strsim::jaro_winkler(word, a), *a));
     scored
         .filter(|(score, _)| *score > 0.8)

@@ -24,6 +24,7 @@ mod tests;
 mod written;
 
 pub use distribution::{Debian, Distribution, Family, Variant};
+pub(crate) use error::nearest;
 pub use error::{INCLUDE_MAX, Position, RECIPE_MAX, RecipeError};
 pub use name::{
     Component, FileMode, Locale, MirrorUrl, NotAHash, Owner, PackageName, PasswordHash, Principal,

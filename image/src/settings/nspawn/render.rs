@@ -52,6 +52,12 @@ impl Nspawn {
         parts.join("\n")
     }
 
+    /// The text to publish beside an image; none if nothing is set.
+    #[must_use]
+    pub fn published(&self) -> Option<String> {
+        (!self.is_empty()).then(|| self.render())
+    }
+
     fn exec(&self) -> Section {
         let mut section = Section::default();
         section.flag("Boot", self.boot);
