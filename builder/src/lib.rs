@@ -2,6 +2,7 @@
 
 pub mod base;
 pub mod confine;
+pub mod debian;
 pub mod host;
 pub mod layer;
 pub mod plan;

@@ -1,0 +1,247 @@
+//! dpkg's database of packages that were unpacked without dpkg:
+//! `/var/lib/dpkg`, as dpkg 1.21 to 1.23 leave it between `--unpack` and
+//! `--configure`.
+//!
+//! Files are written through the handle of the tree, like packages' contents:
+//! no link inside it leads outside. dpkg itself rewrites `status` in its own
+//! order of fields when it configures, so a package's control file is taken
+//! over as it is.
+
+use super::control::{Control, SCRIPTS};
+use super::unpack::{Record, UnpackError};
+use hatchery_image::place::{Entry, Node, PlaceError, Placer, Root};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+const ADMIN: &str = "var/lib/dpkg";
+
+/// Directories that dpkg expects; the package dpkg ships most of them.
+const DIRECTORIES: [&str; 5] = ["alternatives", "info", "parts", "triggers", "updates"];
+
+/// Writes the database of a tree.
+pub(crate) struct Database<'r> {
+    placer: Placer<'r>,
+    /// `SOURCE_DATE_EPOCH`, the time of everything written here.
+    time: i64,
+    status: String,
+    interests: Triggers,
+}
+
+impl<'r> Database<'r> {
+    /// Makes the directories, and the files that do not depend on packages.
+    pub(crate) fn create(root: &'r Root, time: i64) -> Result<Self, UnpackError> {
+        let mut this = Self {
+            placer: root.placer(),
+            time,
+            status: String::new(),
+            interests: Triggers::default(),
+        };
+        for name in DIRECTORIES {
+            let path = format!("{ADMIN}/{name}");
+            this.place(&path, Node::Directory, 0o755, b"")?;
+        }
+        this.write("info/format", 0o644, b"1\n")?;
+        for name in [
+            "diversions",
+            "statoverride",
+            "triggers/File",
+            "triggers/Unincorp",
+        ] {
+            this.write(name, 0o644, b"")?;
+        }
+        Ok(this)
+    }
+
+    /// A package's control files, which need not be unpacked yet.
+    pub(crate) fn add_control_files(&mut self, control: &Control) -> Result<(), UnpackError> {
+        let name = control.info_name();
+        for file in control.files() {
+            let mode = if SCRIPTS.contains(&file.name.as_str()) {
+                file.mode | 0o111
+            } else {
+                file.mode
+            };
+            let path = format!("info/{name}.{}", file.name);
+            self.write(&path, mode & 0o777, &file.bytes)?;
+        }
+        Ok(())
+    }
+
+    /// A package that is unpacked.
+    pub(crate) fn add(&mut self, record: &Record<'_>) -> Result<(), UnpackError> {
+        let name = record.control.info_name();
+        self.write(&format!("info/{name}.list"), 0o644, record.paths)?;
+        if !record.md5sums.is_empty() {
+            let path = format!("info/{name}.md5sums");
+            self.write(&path, 0o644, record.md5sums.as_bytes())?;
+        }
+        self.interests.add(record.control);
+        self.status.push_str(&stanza(record.control));
+        Ok(())
+    }
+
+    /// Writes `status` and `triggers/` about the packages that were added
+    /// since the last time, in that order, and about no others.
+    pub(crate) fn finish(&mut self) -> Result<(), UnpackError> {
+        for (name, text) in std::mem::take(&mut self.interests).files {
+            self.write(&format!("triggers/{name}"), 0o644, text.as_bytes())?;
+        }
+        let status = std::mem::take(&mut self.status);
+        self.write("status", 0o644, status.as_bytes())
+    }
+
+    fn write(&mut self, name: &str, mode: u32, bytes: &[u8]) -> Result<(), UnpackError> {
+        let node = Node::File {
+            size: bytes.len() as u64,
+            extents: None,
+        };
+        self.place(&format!("{ADMIN}/{name}"), node, mode, bytes)
+    }
+
+    fn place(
+        &mut self,
+        path: &str,
+        node: Node<'_>,
+        mode: u32,
+        bytes: &[u8],
+    ) -> Result<(), UnpackError> {
+        let entry = Entry {
+            path: path.as_bytes(),
+            node,
+            mode,
+            uid: 0,
+            gid: 0,
+            mtime: (self.time, 0),
+            xattrs: &[],
+        };
+        self.placer
+            .place_slice(&entry, bytes)
+            .map(drop)
+            .map_err(|source: PlaceError| UnpackError::Database(source))
+    }
+}
+
+/// A package's part of `status`.
+fn stanza(control: &Control) -> String {
+    let mut text = String::new();
+    for (number, line) in control.text().lines().enumerate() {
+        // Blank lines would end the stanza.
+        if !line.trim().is_empty() {
+            text.push_str(line);
+            text.push('\n');
+        }
+        if number == 0 {
+            text.push_str("Status: install ok unpacked\n");
+        }
+    }
+    let conffiles = control.conffiles();
+    if !conffiles.is_empty() {
+        text.push_str("Conffiles:\n");
+        for conffile in conffiles {
+            let flag = if conffile.remove_on_upgrade {
+                " remove-on-upgrade"
+            } else {
+                ""
+            };
+            // Writing to a String does not fail.
+            let _ = writeln!(text, " {} newconffile{flag}", conffile.path);
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// Names and texts of the files in `triggers/`: `File` for interest in paths,
+/// and one for each named trigger.
+#[derive(Default)]
+struct Triggers {
+    files: BTreeMap<String, String>,
+}
+
+impl Triggers {
+    fn add(&mut self, control: &Control) {
+        for interest in control.interests() {
+            let suffix = if interest.noawait { "/noawait" } else { "" };
+            let package = control.info_name();
+            let (file, line) = if interest.trigger.starts_with('/') {
+                let line = format!("{} {package}{suffix}\n", interest.trigger);
+                ("File".to_owned(), line)
+            } else {
+                (interest.trigger, format!("{package}{suffix}\n"))
+            };
+            if file == "File" || is_trigger_name(&file) {
+                self.files.entry(file).or_default().push_str(&line);
+            }
+        }
+    }
+}
+
+/// What can be a file name in `triggers/` besides dpkg's own, which start with
+/// a capital: deb-triggers(5).
+fn is_trigger_name(name: &str) -> bool {
+    let own = ["File", "Lock", "Unincorp"];
+    name.len() >= 2
+        && !own.contains(&name)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+-.:_".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::debian::control::ControlFile;
+
+    fn control(text: &str, files: &[(&str, &str)]) -> Control {
+        let file = |(name, text): &(&str, &str)| ControlFile {
+            name: (*name).to_owned(),
+            mode: 0o644,
+            bytes: text.as_bytes().to_vec(),
+        };
+        let mut all: Vec<ControlFile> = files.iter().map(file).collect();
+        all.push(file(&("control", text)));
+        Control::new(all).unwrap()
+    }
+
+    #[test]
+    fn a_stanza_is_the_control_file_and_its_state() {
+        let control = control(
+            "Package: a\nVersion: 1\nArchitecture: all\nDescription: x\n  verbatim\n .\n y\n\n",
+            &[("conffiles", "/etc/a\nremove-on-upgrade /etc/b\n")],
+        );
+        assert_eq!(
+            stanza(&control),
+            "Package: a\nStatus: install ok unpacked\nVersion: 1\nArchitecture: all\n\
+             Description: x\n  verbatim\n .\n y\nConffiles:\n /etc/a newconffile\n \
+             /etc/b newconffile remove-on-upgrade\n\n"
+        );
+    }
+
+    #[test]
+    fn triggers_are_files_by_name_and_one_for_paths() {
+        let a = control(
+            "Package: a\nVersion: 1\nArchitecture: amd64\nMulti-Arch: same\n",
+            &[(
+                "triggers",
+                "interest-noawait /usr/lib/x\ninterest ldconfig\ninterest ../bad\n",
+            )],
+        );
+        let b = control(
+            "Package: b\nVersion: 1\nArchitecture: all\n",
+            &[(
+                "triggers",
+                "interest /usr/lib/x\ninterest-noawait ldconfig\n",
+            )],
+        );
+        let mut triggers = Triggers::default();
+        triggers.add(&a);
+        triggers.add(&b);
+        let expected = [
+            ("File", "/usr/lib/x a:amd64/noawait\n/usr/lib/x b\n"),
+            ("ldconfig", "a:amd64\nb/noawait\n"),
+        ];
+        let expected = expected.map(|(n, t)| (n.to_owned(), t.to_owned()));
+        assert_eq!(triggers.files, expected.into());
+    }
+}
