@@ -4,10 +4,10 @@
 #![allow(clippy::disallowed_methods, reason = "measures")]
 
 use hatchery_builder::confine::{Confinement, helper_main};
-use hatchery_builder::debian::configure::configure;
 use hatchery_builder::debian::deb::Deb;
+use hatchery_builder::debian::install::{InstallError, install};
 use hatchery_builder::debian::unpack::{Expected, UnpackOptions, Unpacking};
-use hatchery_image::progress::{Event, Stage};
+use hatchery_image::progress::Event;
 use hatchery_image::{Progress, Sha256};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -43,6 +43,7 @@ fn main() -> ExitCode {
                 architecture: control.architecture().to_owned(),
                 sha256: Sha256::of_reader(File::open(path).unwrap()).unwrap().0,
                 size: path.metadata().unwrap().len(),
+                base: false,
             };
             (expected, path.clone())
         })
@@ -52,43 +53,42 @@ fn main() -> ExitCode {
     let progress = Progress::new(move |event| match event {
         Event::Begin { stage, .. } => eprintln!("{:?} begin {stage:?}", begun.elapsed()),
         Event::End { stage } => eprintln!("{:?} end {stage:?}", begun.elapsed()),
-        Event::Message {
-            stage: Stage::Configure,
-            text,
-        } => {
-            if cfg!(feature = "never") {
-                eprintln!("{:?} {text}", begun.elapsed());
-            }
-        }
         Event::Warning { text } => eprintln!("warning: {text}"),
         _ => {}
     });
     let options = UnpackOptions {
         architecture: "amd64".to_owned(),
+        work: root.with_extension("work"),
         cache: arguments.get(2).map(PathBuf::from),
         parallel: 2,
     };
     let all: Vec<Expected> = expected.iter().map(|(e, _)| e.clone()).collect();
-    let unpacking = Unpacking::new(root, all, &options, &progress).unwrap();
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while let Some((_, path)) = expected.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let index = expected.iter().position(|(_, p)| p == path).unwrap();
-                    unpacking.package(index, File::open(path).unwrap()).unwrap();
-                }
-            });
-        }
-    });
-    eprintln!("{:?} handed over", begun.elapsed());
+    let unpacking = Unpacking::new(all, options, &progress).unwrap();
     let confinement = Confinement {
         helper: vec!["/proc/self/exe".into(), "__confine".into()],
         root: root.to_owned(),
         network: false,
         source_date_epoch: 1_700_000_000,
     };
-    let result = configure(unpacking, &confinement, &progress);
+    let next = AtomicUsize::new(0);
+    let result = install::<InstallError>(&unpacking, &confinement, &progress, || {
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while let Some((_, path)) = expected.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let index = expected.iter().position(|(_, p)| p == path).unwrap();
+                        if let Err(e) = unpacking.package(index, File::open(path).unwrap()) {
+                            eprintln!("{e}");
+                            unpacking.stop();
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        eprintln!("{:?} handed over", begun.elapsed());
+        Ok(())
+    });
     eprintln!("{:?} configured", begun.elapsed());
     match result {
         Ok(()) => ExitCode::SUCCESS,

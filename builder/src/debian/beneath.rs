@@ -21,9 +21,26 @@ pub(crate) fn rename(root: &Root, from: &[u8], to: &[u8]) -> Result<()> {
     rustix::fs::renameat_with(&from_parent, from, &to_parent, to, RenameFlags::NOREPLACE)
 }
 
-fn split(path: &[u8]) -> (&[u8], &[u8]) {
+/// Parent and last part of a path.
+pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|b| *b == b'/') {
         Some(at) => (&path[..at], &path[at + 1..]),
         None => (b".", path),
     }
+}
+
+/// A file's bytes, at most `limit` of them; nothing if it is not there.
+pub(crate) fn read(root: &Root, path: &str, limit: u64) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    match open(root, path.as_bytes(), OFlags::RDONLY | OFlags::NONBLOCK) {
+        Ok(fd) => {
+            std::fs::File::from(fd)
+                .take(limit)
+                .read_to_end(&mut bytes)?;
+        }
+        Err(rustix::io::Errno::NOENT) => {}
+        Err(e) => return Err(e.into()),
+    }
+    Ok(bytes)
 }

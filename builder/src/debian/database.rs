@@ -7,10 +7,11 @@
 //! order of fields when it configures, so a package's control file is taken
 //! over as it is.
 
-use super::control::{Control, SCRIPTS};
+use super::beneath;
+use super::control::{Control, ControlFile, SCRIPTS};
 use super::unpack::{Record, UnpackError};
 use hatchery_image::place::{Entry, Node, PlaceError, Placer, Root};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 const ADMIN: &str = "var/lib/dpkg";
@@ -18,8 +19,12 @@ const ADMIN: &str = "var/lib/dpkg";
 /// Directories that dpkg expects; the package dpkg ships most of them.
 const DIRECTORIES: [&str; 5] = ["alternatives", "info", "parts", "triggers", "updates"];
 
+/// Largest `status` that is read back, in bytes: 60,000 packages.
+const STATUS_MAX: u64 = 256 << 20;
+
 /// Writes the database of a tree.
 pub(crate) struct Database<'r> {
+    root: &'r Root,
     placer: Placer<'r>,
     /// `SOURCE_DATE_EPOCH`, the time of everything written here.
     time: i64,
@@ -31,6 +36,7 @@ impl<'r> Database<'r> {
     /// Makes the directories, and the files that do not depend on packages.
     pub(crate) fn create(root: &'r Root, time: i64) -> Result<Self, UnpackError> {
         let mut this = Self {
+            root,
             placer: root.placer(),
             time,
             status: String::new(),
@@ -41,28 +47,27 @@ impl<'r> Database<'r> {
             this.place(&path, Node::Directory, 0o755, b"")?;
         }
         this.write("info/format", 0o644, b"1\n")?;
-        for name in [
-            "diversions",
-            "statoverride",
-            "triggers/File",
-            "triggers/Unincorp",
-        ] {
-            this.write(name, 0o644, b"")?;
-        }
+        this.write("triggers/File", 0o644, b"")?;
+        this.write("triggers/Unincorp", 0o644, b"")?;
         Ok(this)
     }
 
-    /// A package's control files, which need not be unpacked yet.
-    pub(crate) fn add_control_files(&mut self, control: &Control) -> Result<(), UnpackError> {
-        let name = control.info_name();
+    /// A package's control files, `control` too, in a folder from which its
+    /// preinst is run.
+    pub(crate) fn stage_control_files(
+        &mut self,
+        control: &Control,
+        folder: &str,
+    ) -> Result<(), UnpackError> {
+        // Scripts have moved folders of that name: no handles are reused.
+        self.placer = self.root.placer();
+        self.write(
+            &format!("{folder}/control"),
+            0o644,
+            control.text().as_bytes(),
+        )?;
         for file in control.files() {
-            let mode = if SCRIPTS.contains(&file.name.as_str()) {
-                file.mode | 0o111
-            } else {
-                file.mode
-            };
-            let path = format!("info/{name}.{}", file.name);
-            self.write(&path, mode & 0o777, &file.bytes)?;
+            self.write_control_file(file, &format!("{folder}/"))?;
         }
         Ok(())
     }
@@ -70,7 +75,10 @@ impl<'r> Database<'r> {
     /// A package that is unpacked.
     pub(crate) fn add(&mut self, record: &Record<'_>) -> Result<(), UnpackError> {
         let name = record.control.info_name();
-        self.write(&format!("info/{name}.list"), 0o644, record.paths)?;
+        for file in record.control.files() {
+            self.write_control_file(file, &format!("info/{name}."))?;
+        }
+        self.write(&format!("info/{name}.list"), 0o644, &record.paths)?;
         if !record.md5sums.is_empty() {
             let path = format!("info/{name}.md5sums");
             self.write(&path, 0o644, record.md5sums.as_bytes())?;
@@ -80,14 +88,58 @@ impl<'r> Database<'r> {
         Ok(())
     }
 
-    /// Writes `status` and `triggers/` about the packages that were added
-    /// since the last time, in that order, and about no others.
+    /// Adds what was added since the last time to `status` and `triggers/`.
     pub(crate) fn finish(&mut self) -> Result<(), UnpackError> {
         for (name, text) in std::mem::take(&mut self.interests).files {
-            self.write(&format!("triggers/{name}"), 0o644, text.as_bytes())?;
+            self.append(&format!("triggers/{name}"), &text)?;
         }
         let status = std::mem::take(&mut self.status);
-        self.write("status", 0o644, status.as_bytes())
+        self.append("status", &status)
+    }
+
+    /// Triggers that files have activated, and who awaits their processing;
+    /// dpkg takes note of them when it runs next.
+    pub(crate) fn activate(
+        &mut self,
+        triggers: &BTreeMap<String, BTreeSet<String>>,
+    ) -> Result<(), UnpackError> {
+        let mut text = String::new();
+        for (trigger, awaiting) in triggers {
+            text.push_str(trigger);
+            if awaiting.is_empty() {
+                text.push_str(" -");
+            }
+            for package in awaiting {
+                text.push(' ');
+                text.push_str(package);
+            }
+            text.push('\n');
+        }
+        self.append("triggers/Unincorp", &text)
+    }
+
+    fn append(&mut self, name: &str, text: &str) -> Result<(), UnpackError> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let path = format!("{ADMIN}/{name}");
+        let mut bytes =
+            beneath::read(self.root, &path, STATUS_MAX).map_err(|source| UnpackError::System {
+                doing: "read",
+                path: format!("/{path}").into(),
+                source,
+            })?;
+        bytes.extend_from_slice(text.as_bytes());
+        self.write(name, 0o644, &bytes)
+    }
+
+    fn write_control_file(&mut self, file: &ControlFile, prefix: &str) -> Result<(), UnpackError> {
+        let mode = if SCRIPTS.contains(&file.name.as_str()) {
+            file.mode | 0o111
+        } else {
+            file.mode
+        };
+        self.write(&format!("{prefix}{}", file.name), mode & 0o777, &file.bytes)
     }
 
     fn write(&mut self, name: &str, mode: u32, bytes: &[u8]) -> Result<(), UnpackError> {

@@ -106,10 +106,10 @@ impl Deb {
         &self.control
     }
 
-    /// The whole file.
+    /// The whole file, and its control files.
     #[must_use]
-    pub const fn file(&self) -> &File {
-        &self.file
+    pub fn into_parts(self) -> (File, Control) {
+        (self.file, self.control)
     }
 
     /// The decompressed tar stream of its data.

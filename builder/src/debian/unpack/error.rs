@@ -68,14 +68,29 @@ pub enum UnpackError {
         path: String,
     },
     /// A path is a directory in one package, and something else in another.
-    #[error("{path} is a directory in the package {directory}, and none in the package {other}")]
+    #[error(
+        "{path} of the package {package} is in the way of {other}, or the other way round: one is a directory"
+    )]
     Kind {
         /// A package.
-        directory: String,
+        package: String,
         /// Another.
         other: String,
         /// The path.
         path: String,
+    },
+    /// What was unpacked cannot be moved into the tree.
+    #[error("cannot {doing} {path} of the package {package} in the tree")]
+    Merge {
+        /// Its name.
+        package: String,
+        /// Such as `move`.
+        doing: &'static str,
+        /// Which path.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
     },
     /// A package was never handed over.
     #[error("the package {0} was not unpacked")]
@@ -97,6 +112,9 @@ pub enum UnpackError {
     /// A directory's attributes cannot be set.
     #[error("cannot finish the unpacked tree")]
     Finish(#[source] PlaceError),
+    /// Another thread failed; its error is the one to show.
+    #[error("unpacking was stopped")]
+    Stopped,
     /// The user asked to stop.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),

@@ -6,7 +6,7 @@ use crate::debian::relation;
 use std::collections::{BTreeSet, HashMap};
 
 /// Indices of the essential packages and of what they (pre-)depend on.
-pub(super) fn closure(packages: &[&Control]) -> BTreeSet<usize> {
+pub(crate) fn closure(packages: &[&Control]) -> BTreeSet<usize> {
     let start = packages
         .iter()
         .enumerate()
@@ -16,7 +16,7 @@ pub(super) fn closure(packages: &[&Control]) -> BTreeSet<usize> {
 }
 
 /// Indices of these packages and of all that they need by these fields.
-pub(super) fn needed_by(
+pub(crate) fn needed_by(
     packages: &[&Control],
     start: Vec<usize>,
     fields: &[&str],

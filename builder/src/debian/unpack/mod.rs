@@ -1,11 +1,11 @@
 //! Unpacks packages into a fresh tree, many at a time, without dpkg on the
 //! host, so that the tree and its database are what dpkg would have left.
 //!
-//! [`Unpacking::package`] takes packages in any order from any thread. A
-//! package whose preinst script does something is held back: as with dpkg its
-//! files come after the script ran ([`crate::debian::configure`]). Packages
-//! that every system needs are not: bootstrappers extract those first, because
-//! there is nothing yet to run a script with.
+//! [`Unpacking::package`] takes packages in any order from any thread and
+//! unpacks each into a folder of its own; [`crate::debian::install`] moves
+//! them into the tree when it is their turn. So downloading, decompressing
+//! and writing go on while scripts of the first packages already run, and
+//! nothing depends on who was quicker.
 //!
 //! Looked at: debootstrap and mmdebstrap extract the essential packages with
 //! tar and then unpack and install everything with dpkg in the tree, one after
@@ -16,31 +16,31 @@ mod amend;
 mod content;
 mod error;
 mod essential;
-mod ledger;
-mod rounds;
+mod merge;
 mod script;
-mod settle;
-mod walk;
+mod stage;
+mod tree;
 
 pub use content::CONTENT_MAX;
 pub use error::UnpackError;
-pub(crate) use rounds::{Late, Record, Rounds, has_preinst};
+pub(crate) use essential::{closure, needed_by};
+pub(crate) use script::preinst;
+pub(crate) use tree::{Packages, Record, Tree};
 
 use crate::debian::control::Control;
 use crate::debian::deb::Deb;
-use crate::debian::diversions::Diversions;
-use alias::Alias;
-use content::{ContentCache, Tee};
+use content::{ContentCache, Keeping, Tee};
 use hatchery_image::place::{Resolve, Root};
-use hatchery_image::progress::{Running, Stage, Unit};
+use hatchery_image::progress::{Running, Stage as ProgressStage, Unit};
 use hatchery_image::{Progress, Sha256};
-use ledger::Ledger;
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, PoisonError};
-use walk::{Listing, Walk, WalkError};
+use stage::{Listing, Stage, StageError};
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How often the wish to stop is looked at while waiting.
+const STOP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A package that is going to be handed over.
 #[derive(Clone, Debug)]
@@ -55,6 +55,10 @@ pub struct Expected {
     pub sha256: Sha256,
     /// Its length in bytes.
     pub size: u64,
+    /// Whether it is essential, or needed by a package that is: those are
+    /// installed first. If none is said to be, that is found out when all
+    /// packages are there.
+    pub base: bool,
 }
 
 /// How to unpack.
@@ -62,6 +66,9 @@ pub struct Expected {
 pub struct UnpackOptions {
     /// Debian's name of the tree's architecture.
     pub architecture: String,
+    /// A folder on the file system of the tree, made here, in which packages
+    /// are unpacked before they are moved into the tree.
+    pub work: PathBuf,
     /// A cache in whose folder `content` decompressed contents are kept.
     pub cache: Option<PathBuf>,
     /// How many packages are worked on at once: each takes up to 80 MiB of
@@ -69,58 +76,52 @@ pub struct UnpackOptions {
     pub parallel: usize,
 }
 
-/// What is known of a package that was handed over.
+/// A package that was handed over and unpacked.
 #[derive(Debug)]
-pub(super) struct Unpacked {
-    pub(super) deb: Deb,
-    /// None while it is held back.
-    listing: Option<Listing>,
+pub(crate) struct Unpacked {
+    pub(crate) control: Control,
+    listing: Listing,
+    /// The file itself, if the tree's own dpkg may have to unpack it.
+    pub(crate) file: Option<File>,
 }
 
-impl Unpacked {
-    pub(super) fn control(&self) -> &Control {
-        self.deb.control()
-    }
-
-    /// Whether the package brought this path, in its own spelling.
-    fn lists(&self, own: &[u8]) -> bool {
-        let paths = self.listing.as_ref().map_or(&b""[..], |l| &l.paths);
-        paths
-            .split(|b| *b == b'\n')
-            .any(|line| line.strip_prefix(b"/") == Some(own))
-    }
-}
-
-/// An unpacking under way.
+/// An unpacking under way; threads share it.
 #[derive(Debug)]
 pub struct Unpacking {
-    path: PathBuf,
-    root: Root,
+    options: UnpackOptions,
     expected: Vec<Expected>,
-    packages: Vec<Mutex<Option<Unpacked>>>,
-    aliases: Vec<Alias>,
-    ledger: Ledger,
+    state: Mutex<State>,
+    changed: Condvar,
     cache: Option<ContentCache>,
-    slots: Slots,
     progress: Progress,
-    running: Running,
+}
+
+#[derive(Debug)]
+struct State {
+    packages: Vec<Option<Arc<Unpacked>>>,
+    missing: usize,
+    /// How many more may be worked on.
+    free: usize,
+    stopped: bool,
+    /// None when all are there.
+    running: Option<Running>,
 }
 
 impl Unpacking {
-    /// Prepares the empty directory `root` for these packages, which are in
-    /// the order of installation.
+    /// Prepares for these packages, which are in the order of installation.
     ///
     /// # Errors
-    /// The directory cannot be used.
+    /// The folder for work cannot be made.
     pub fn new(
-        root: &Path,
         expected: Vec<Expected>,
-        options: &UnpackOptions,
+        options: UnpackOptions,
         progress: &Progress,
     ) -> Result<Self, UnpackError> {
-        let aliases = alias::aliases(&options.architecture);
-        make_skeleton(root, &aliases)?;
-        let total = expected.iter().map(|e| e.size).sum();
+        fs::create_dir(&options.work).map_err(|source| UnpackError::System {
+            doing: "make",
+            path: options.work.clone(),
+            source,
+        })?;
         let cache = options.cache.as_deref().and_then(|path| {
             let cache = ContentCache::open(path);
             // Only slower without.
@@ -128,17 +129,21 @@ impl Unpacking {
                 .map_err(|e| progress.warn(format!("no cache of package contents: {e}")))
                 .ok()
         });
+        let total = expected.iter().map(|e| e.size).sum();
+        let state = State {
+            packages: expected.iter().map(|_| None).collect(),
+            missing: expected.len(),
+            free: options.parallel.max(1),
+            stopped: false,
+            running: Some(progress.begin(ProgressStage::Unpack, Some(total), Unit::Bytes)),
+        };
         Ok(Self {
-            root: Root::open(root, Resolve::InRoot).map_err(UnpackError::Finish)?,
-            path: root.to_owned(),
-            packages: expected.iter().map(|_| Mutex::default()).collect(),
+            options,
             expected,
-            aliases,
-            ledger: Ledger::default(),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
             cache,
-            slots: Slots::new(options.parallel.max(1)),
             progress: progress.clone(),
-            running: progress.begin(Stage::Unpack, Some(total), Unit::Bytes),
         })
     }
 
@@ -147,60 +152,123 @@ impl Unpacking {
     ///
     /// # Errors
     /// The file is not the package that was expected, breaks a rule, or does
-    /// not fit.
+    /// not fit; or another thread stopped.
     ///
     /// # Panics
     /// If there is no package of this index.
     pub fn package(&self, index: usize, deb: File) -> Result<(), UnpackError> {
-        let _slot = self.slots.take();
+        let _slot = self.take_slot()?;
         let expected = &self.expected[index];
         let deb = Deb::open(deb).map_err(|source| UnpackError::Deb {
             package: expected.name.clone(),
             source,
         })?;
         check(expected, deb.control())?;
-        let listing = if script::must_precede_files(deb.control()) {
-            self.decompress_ahead(index, &deb);
-            None
-        } else {
-            Some(self.walk(index, &deb, &Diversions::default(), None)?)
+        let listing = self.stage(index, &deb)?;
+        let (file, control) = deb.into_parts();
+        let may_be_late = preinst(&control).is_some() && control.field("Pre-Depends").is_some();
+        let unpacked = Unpacked {
+            listing,
+            file: may_be_late.then_some(file),
+            control,
         };
-        self.running.advance(expected.size);
-        let mut package = self.packages[index].lock();
-        let package = package
-            .as_deref_mut()
-            .unwrap_or_else(|e| &mut **e.get_mut());
-        *package = Some(Unpacked { deb, listing });
+        let mut state = self.lock();
+        state.packages[index] = Some(Arc::new(unpacked));
+        state.missing -= 1;
+        if let Some(running) = &state.running {
+            running.advance(expected.size);
+        }
+        if state.missing == 0 {
+            state.running = None;
+        }
+        self.changed.notify_all();
         Ok(())
     }
 
-    /// Places a package's contents, or only some of them.
-    fn walk(
-        &self,
-        index: usize,
-        deb: &Deb,
-        diversions: &Diversions,
-        only: Option<&BTreeSet<Vec<u8>>>,
-    ) -> Result<Listing, UnpackError> {
+    /// Makes everybody who waits or comes later give up.
+    pub fn stop(&self) {
+        self.lock().stopped = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for packages, given by index.
+    pub(crate) fn wait(&self, packages: &[usize]) -> Result<Vec<Arc<Unpacked>>, UnpackError> {
+        let mut state = self.lock();
+        loop {
+            if state.stopped {
+                return Err(UnpackError::Stopped);
+            }
+            self.progress.check()?;
+            let found: Option<Vec<_>> = packages
+                .iter()
+                .map(|index| state.packages[*index].clone())
+                .collect();
+            if let Some(found) = found {
+                return Ok(found);
+            }
+            let waited = self.changed.wait_timeout(state, STOP_INTERVAL);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// What was expected.
+    pub(crate) fn expected(&self) -> &[Expected] {
+        &self.expected
+    }
+
+    /// How to unpack.
+    pub(crate) const fn options(&self) -> &UnpackOptions {
+        &self.options
+    }
+
+    /// The folder that a package is staged in.
+    pub(crate) fn folder(&self, index: usize) -> PathBuf {
+        self.options.work.join(index.to_string())
+    }
+
+    /// Everything is done with the cache for now.
+    pub(crate) fn prune_cache(&self) {
+        if let Some(cache) = &self.cache {
+            cache.prune(CONTENT_MAX);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_slot(&self) -> Result<Slot<'_>, UnpackError> {
+        let mut state = self.lock();
+        loop {
+            if state.stopped {
+                return Err(UnpackError::Stopped);
+            }
+            if state.free > 0 {
+                state.free -= 1;
+                return Ok(Slot { unpacking: self });
+            }
+            let waited = self.changed.wait(state);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Unpacks a package into its folder.
+    fn stage(&self, index: usize, deb: &Deb) -> Result<Listing, UnpackError> {
         let expected = &self.expected[index];
-        let walk = Walk {
-            package: index,
+        let stage = Stage {
             name: &expected.name,
             control: deb.control(),
-            aliases: &self.aliases,
-            diversions,
-            ledger: &self.ledger,
-            only,
             progress: &self.progress,
         };
-        let mut placer = self.root.placer();
+        let root = self.make_folder(index)?;
+        let mut placer = root.placer();
         let kept = self.cache.as_ref().and_then(|c| c.find(expected.sha256));
         if let Some(mut kept) = kept {
-            match walk.run(&mut kept, &mut placer) {
+            match stage.run(&mut kept, &mut placer) {
                 Ok(listing) => return Ok(listing),
-                Err(WalkError::Other(error)) => return Err(error),
+                Err(StageError::Other(error)) => return Err(error),
                 // Damaged: what was placed is placed again from the package.
-                Err(WalkError::Read(_)) => self.forget(expected.sha256),
+                Err(StageError::Read(_)) => self.forget(expected.sha256),
             }
         }
         let read = |source| UnpackError::Read {
@@ -211,37 +279,29 @@ impl Unpacking {
             inner: deb.data().map_err(read)?,
             keeping: self.keep(expected.sha256),
         };
-        let listing = walk
-            .run(&mut tee, &mut placer)
-            .map_err(|error| match error {
-                WalkError::Read(source) => read(source),
-                WalkError::Other(error) => error,
-            })?;
-        finish_keeping(tee);
+        let listing = stage.run(&mut tee, &mut placer);
+        let listing = listing.map_err(|error| match error {
+            StageError::Read(source) => read(source),
+            StageError::Other(error) => error,
+        })?;
+        if let Some(keeping) = tee.keeping {
+            // The next build only takes longer.
+            let _ = keeping.finish();
+        }
         Ok(listing)
     }
 
-    /// Of a package that is held back, what can be done already.
-    fn decompress_ahead(&self, index: usize, deb: &Deb) {
-        let digest = self.expected[index].sha256;
-        let there = self
-            .cache
-            .as_ref()
-            .is_some_and(|c| c.find(digest).is_some());
-        let (false, Some(keeping), Ok(inner)) = (there, self.keep(digest), deb.data()) else {
-            return;
-        };
-        let mut tee = Tee {
-            inner,
-            keeping: Some(keeping),
-        };
-        // What is wrong with it is said when it is unpacked.
-        if io::copy(&mut (&mut tee).take(u64::MAX), &mut io::sink()).is_ok() {
-            finish_keeping(tee);
-        }
+    fn make_folder(&self, index: usize) -> Result<Root, UnpackError> {
+        let path = self.folder(index);
+        fs::create_dir(&path).map_err(|source| UnpackError::System {
+            doing: "make",
+            path: path.clone(),
+            source,
+        })?;
+        Root::open(&path, Resolve::InRoot).map_err(UnpackError::Database)
     }
 
-    fn keep(&self, digest: Sha256) -> Option<content::Keeping> {
+    fn keep(&self, digest: Sha256) -> Option<Keeping> {
         self.cache.as_ref().and_then(|c| c.keep(digest).ok())
     }
 
@@ -249,13 +309,6 @@ impl Unpacking {
         if let Some(cache) = &self.cache {
             cache.forget(digest);
         }
-    }
-}
-
-fn finish_keeping<R>(tee: Tee<R>) {
-    if let Some(keeping) = tee.keeping {
-        // The next build only takes longer.
-        let _ = keeping.finish();
     }
 }
 
@@ -271,74 +324,14 @@ fn check(expected: &Expected, control: &Control) -> Result<(), UnpackError> {
     Err(UnpackError::Other { planned, found })
 }
 
-/// What is there before the first package: see [`alias`].
-fn make_skeleton(root: &Path, aliases: &[Alias]) -> Result<(), UnpackError> {
-    let system = |doing, path: &Path| {
-        let path = path.to_owned();
-        move |source| UnpackError::System {
-            doing,
-            path,
-            source,
-        }
-    };
-    for alias in aliases {
-        let link = root.join(alias.link);
-        for directory in [
-            Some(root.join(alias.directory)),
-            link.parent().map(Path::to_owned),
-        ]
-        .into_iter()
-        .flatten()
-        {
-            std::fs::create_dir_all(&directory).map_err(system("make", &directory))?;
-        }
-        std::os::unix::fs::symlink(alias.target, &link).map_err(system("make", &link))?;
-    }
-    Ok(())
-}
-
-/// How many may work at once.
-#[derive(Debug)]
-struct Slots {
-    total: usize,
-    free: Mutex<usize>,
-    freed: Condvar,
-}
-
-impl Slots {
-    fn new(total: usize) -> Self {
-        Self {
-            total,
-            free: Mutex::new(total),
-            freed: Condvar::new(),
-        }
-    }
-
-    const fn total(&self) -> usize {
-        self.total
-    }
-
-    fn take(&self) -> Slot<'_> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        while *free == 0 {
-            free = self
-                .freed
-                .wait(free)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        *free -= 1;
-        Slot { slots: self }
-    }
-}
-
-struct Slot<'s> {
-    slots: &'s Slots,
+/// The right to work on a package.
+struct Slot<'u> {
+    unpacking: &'u Unpacking,
 }
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        let free = self.slots.free.lock();
-        *free.unwrap_or_else(PoisonError::into_inner) += 1;
-        self.slots.freed.notify_one();
+        self.unpacking.lock().free += 1;
+        self.unpacking.changed.notify_all();
     }
 }

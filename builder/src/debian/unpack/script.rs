@@ -2,16 +2,9 @@
 //! time, as far as their text shows.
 //!
 //! Most are made by debhelper and only deal with upgrades. To leave those out
-//! saves starting a shell for each, and their packages' files need not wait.
-//! Whatever is not recognised is run.
+//! saves starting a shell for each. Whatever is not recognised is run.
 
 use crate::debian::control::Control;
-
-/// Whether the package's files may only be placed after its preinst ran.
-/// Essential packages' files are what scripts run with, so they come first.
-pub(crate) fn must_precede_files(control: &Control) -> bool {
-    preinst(control).is_some() && !control.is_essential()
-}
 
 /// The package's preinst, if it does anything.
 pub(crate) fn preinst(control: &Control) -> Option<&[u8]> {

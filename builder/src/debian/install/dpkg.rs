@@ -1,25 +1,85 @@
-//! What dpkg says on `--status-fd` while it works: progress, and which package
-//! an error is about.
+//! The tree's own dpkg, and what it says on `--status-fd` while it works:
+//! progress, and which package an error is about.
 
-use super::ConfigureError;
-use crate::confine::ConfineError;
+use super::InstallError;
+use crate::confine::{ConfineError, Confinement, Program, STATUS_FD, Said};
+use hatchery_image::Progress;
 use hatchery_image::progress::Running;
 
+/// How to run it.
+pub(super) struct Dpkg<'d> {
+    confinement: &'d Confinement,
+    stage: &'d Running,
+    progress: &'d Progress,
+}
+
+impl<'d> Dpkg<'d> {
+    pub(super) const fn new(
+        confinement: &'d Confinement,
+        stage: &'d Running,
+        progress: &'d Progress,
+    ) -> Self {
+        Self {
+            confinement,
+            stage,
+            progress,
+        }
+    }
+
+    /// Configures these packages, or `--pending`: all that are unpacked.
+    pub(super) fn configure(&self, packages: &[&str]) -> Result<(), InstallError> {
+        self.run("--configure", packages)
+    }
+
+    /// Runs an action.
+    pub(super) fn run(&self, action: &str, arguments: &[&str]) -> Result<(), InstallError> {
+        let status_fd = STATUS_FD.to_string();
+        let mut argv = vec![
+            "dpkg",
+            "--status-fd",
+            &status_fd,
+            "--log=/dev/null",
+            // Nothing is worth flushing before the whole tree is there.
+            "--force-unsafe-io",
+            // Nobody answers questions; what scripts have written stays.
+            "--force-confdef",
+            "--force-confold",
+            action,
+        ];
+        argv.extend(arguments);
+        let program = Program {
+            argv,
+            status: true,
+            ..Program::default()
+        };
+        let mut watch = Watch::new(self.stage);
+        let mut listen = |said: Said<'_>| {
+            if let Said::Status(line) = said {
+                watch.line(line);
+            }
+        };
+        let result = self
+            .confinement
+            .run_all(&[program], &mut listen, self.progress);
+        result.map(drop).map_err(|error| watch.explain(error))
+    }
+}
+
 /// Follows the lines.
-pub(super) struct Watch<'p> {
+struct Watch<'p> {
     stage: &'p Running,
     /// Package and message of the first error.
     error: Option<(String, String)>,
 }
 
 impl<'p> Watch<'p> {
-    pub(super) const fn new(stage: &'p Running) -> Self {
+    const fn new(stage: &'p Running) -> Self {
         Self { stage, error: None }
     }
 
     /// One line: `status: PACKAGE: STATE`, `status: PACKAGE : error : TEXT`,
     /// `processing: ACTION: PACKAGE`, or one of no interest.
-    pub(super) fn line(&mut self, line: &str) {
+    fn line(&mut self, line: &str) {
         if let Some(package) = line.strip_prefix("processing: configure: ") {
             self.stage.message(package);
         }
@@ -35,18 +95,18 @@ impl<'p> Watch<'p> {
     }
 
     /// An error of dpkg with what is known of it.
-    pub(super) fn explain(&mut self, error: ConfineError) -> ConfigureError {
+    fn explain(&mut self, error: ConfineError) -> InstallError {
         let (tail, (package, message)) = match (error, self.error.take()) {
             (ConfineError::Failed { tail, .. }, Some(about)) => (tail, about),
             (error, _) => return error.into(),
         };
         match script(&message) {
-            Some(script) => ConfigureError::Script {
+            Some(script) => InstallError::Script {
                 package,
                 script: script.to_owned(),
                 tail,
             },
-            None => ConfigureError::Dpkg {
+            None => InstallError::Dpkg {
                 package,
                 message,
                 tail,
@@ -107,6 +167,6 @@ mod tests {
     fn an_error_without_a_package_stays_as_it_is() {
         let stage = Progress::silent().begin(Stage::Configure, None, Unit::Items);
         let error = Watch::new(&stage).explain(failure());
-        assert!(matches!(error, ConfigureError::Confine(_)));
+        assert!(matches!(error, InstallError::Confine(_)));
     }
 }

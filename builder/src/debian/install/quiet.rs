@@ -1,7 +1,7 @@
 //! Keeps services from starting while scripts run: `policy-rc.d` answers 101,
 //! "forbidden by policy", and `start-stop-daemon` does nothing.
 
-use super::ConfigureError;
+use super::InstallError;
 use crate::debian::beneath;
 use hatchery_image::place::{Entry, Node, Root};
 use std::io;
@@ -27,7 +27,7 @@ pub(super) struct Quiet<'r> {
 
 impl<'r> Quiet<'r> {
     /// Puts them in place.
-    pub(super) fn keep(root: &'r Root) -> Result<Self, ConfigureError> {
+    pub(super) fn keep(root: &'r Root) -> Result<Self, InstallError> {
         for (path, aside, text) in STAND_INS {
             match beneath::rename(root, path.as_bytes(), aside.as_bytes()) {
                 Ok(()) | Err(rustix::io::Errno::NOENT) => {}
@@ -52,7 +52,7 @@ impl<'r> Quiet<'r> {
     }
 
     /// Takes them away and puts back what they stood in for.
-    pub(super) fn end(self) -> Result<(), ConfigureError> {
+    pub(super) fn end(self) -> Result<(), InstallError> {
         for (path, aside, _) in STAND_INS {
             let removed = self.root.placer().remove(path.as_bytes());
             removed.map_err(|e| failed("remove", path)(io::Error::other(e)))?;
@@ -65,8 +65,8 @@ impl<'r> Quiet<'r> {
     }
 }
 
-fn failed(doing: &'static str, path: &'static str) -> impl FnOnce(io::Error) -> ConfigureError {
-    move |source| ConfigureError::Quiet {
+fn failed(doing: &'static str, path: &'static str) -> impl FnOnce(io::Error) -> InstallError {
+    move |source| InstallError::Quiet {
         doing,
         path,
         source,
