@@ -76,7 +76,7 @@ impl Kind {
 
 pub(super) fn write_spec(to: &mut impl Write, spec: &Spec) -> io::Result<()> {
     let text = serde_json::to_vec(spec)?;
-    write!(to, "{}\n", text.len())?;
+    writeln!(to, "{}", text.len())?;
     to.write_all(&text)
 }
 

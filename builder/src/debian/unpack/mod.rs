@@ -29,6 +29,7 @@ pub(crate) use tree::{Packages, Record, Tree};
 
 use crate::debian::control::Control;
 use crate::debian::deb::Deb;
+use crate::plan::PlannedPackage;
 use content::{ContentCache, Keeping, Tee};
 use hatchery_image::place::{Resolve, Root};
 use hatchery_image::progress::{Running, Stage as ProgressStage, Unit};
@@ -59,6 +60,19 @@ pub struct Expected {
     /// installed first. If none is said to be, that is found out when all
     /// packages are there.
     pub base: bool,
+}
+
+impl From<&PlannedPackage> for Expected {
+    fn from(package: &PlannedPackage) -> Self {
+        Self {
+            name: package.name.to_string(),
+            version: package.version.clone(),
+            architecture: package.architecture.clone(),
+            sha256: package.sha256,
+            size: package.size,
+            base: false,
+        }
+    }
 }
 
 /// How to unpack.
