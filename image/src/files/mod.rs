@@ -8,21 +8,18 @@
 //! is what importers trust.
 
 mod error;
+mod open;
+mod read;
 
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub use error::ImageFilesError;
 
-use crate::manifest::{FileRole, MANIFEST_MAX, Manifest};
-use crate::progress::{Progress, Stage, Unit};
-use crate::sums::{SUMS_MAX, Sums};
-use crate::{ImageName, Sha256, durable};
-use jiff::civil::Date;
-use rustix::fs::{Mode, OFlags};
+use crate::manifest::{FileRole, Manifest};
+use crate::{ImageName, Sha256};
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Name of the list of digests.
@@ -33,9 +30,6 @@ pub const SUMS_SIGNATURE_NAME: &str = "SHA256SUMS.gpg";
 
 /// What the name of a manifest ends with.
 pub const MANIFEST_SUFFIX: &str = "manifest.json";
-
-/// How much is read between two looks at whether to go on, in bytes.
-const CHUNK: u64 = 4 << 20;
 
 /// A folder that holds one version of an image, checked against its SHA256SUMS.
 #[derive(Clone, Debug)]
@@ -75,116 +69,6 @@ pub fn manifest_name(image: &ImageName) -> String {
 }
 
 impl ImageFiles {
-    /// Opens the folder; every file that the manifest names must be there
-    /// with its size and digest, and SHA256SUMS must list exactly them.
-    ///
-    /// # Errors
-    /// Which file is missing or differs.
-    pub fn open(directory: &Path) -> Result<Self, ImageFilesError> {
-        Self::open_watched(directory, &Progress::silent())
-    }
-
-    /// The same, reporting progress in bytes: the digests of large archives
-    /// take seconds.
-    ///
-    /// # Errors
-    /// As above, and an interruption.
-    pub fn open_watched(directory: &Path, progress: &Progress) -> Result<Self, ImageFilesError> {
-        let path = directory.join(SUMS_NAME);
-        let sums_bytes = read_whole(&path, SUMS_MAX)?;
-        let sums = parse_sums(&path, &sums_bytes)?;
-        let (path, digest) = find_manifest(directory, &sums)?;
-        let manifest_bytes = read_whole(&path, MANIFEST_MAX)?;
-        if Sha256::of(&manifest_bytes) != digest {
-            let by = SUMS_NAME;
-            return Err(ImageFilesError::Digest { path, by });
-        }
-        let manifest = Manifest::parse(&manifest_bytes)
-            .map_err(|source| ImageFilesError::Manifest { path, source })?;
-        let path = directory.join(SUMS_SIGNATURE_NAME);
-        let signature = match read_whole(&path, crate::keyring::SIGNATURE_MAX as u64) {
-            Ok(bytes) => Some(bytes),
-            Err(ImageFilesError::Read { source, .. })
-                if source.kind() == io::ErrorKind::NotFound =>
-            {
-                None
-            }
-            Err(error) => return Err(error),
-        };
-        let files = Self {
-            directory: directory.to_owned(),
-            manifest,
-            manifest_bytes,
-            sums: sums_bytes,
-            signature,
-        };
-        files.check_listing(&sums)?;
-        files.check_digests(progress)?;
-        Ok(files)
-    }
-
-    /// Writes the manifest and SHA256SUMS beside the archives and files that
-    /// the manifest names, which the caller has just made and digested. An old
-    /// signature is removed. Files are synced.
-    ///
-    /// # Errors
-    /// A file is missing or of another size, or the system's.
-    pub fn write(
-        directory: &Path,
-        manifest: Manifest,
-        best_before: Option<Date>,
-    ) -> Result<Self, ImageFilesError> {
-        let manifest_bytes = manifest.to_bytes();
-        let mut files = Self {
-            directory: directory.to_owned(),
-            manifest,
-            manifest_bytes,
-            sums: Vec::new(),
-            signature: None,
-        };
-        let mut sums = Sums::default();
-        sums.set_best_before(best_before);
-        for file in files.checked_files()? {
-            let path = directory.join(&file.name);
-            // The manifest itself is written below.
-            if file.name != manifest_name(&files.manifest.name) {
-                open_sized(&path, file.size)?;
-            }
-            sums.insert(&file.name, file.sha256);
-        }
-        files.sums = sums.to_text().into_bytes();
-        let path = directory.join(SUMS_SIGNATURE_NAME);
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(ImageFilesError::Remove { path, source });
-            }
-            _ => {}
-        }
-        let name = manifest_name(&files.manifest.name);
-        for (name, bytes) in [
-            (name.as_str(), &files.manifest_bytes),
-            (SUMS_NAME, &files.sums),
-        ] {
-            durable::write(&directory.join(name), bytes, 0o644).map_err(ImageFilesError::Write)?;
-        }
-        Ok(files)
-    }
-
-    /// Signs SHA256SUMS, with exactly one signature, as systemd wants it.
-    ///
-    /// # Errors
-    /// GnuPG refused, or the signature cannot be written.
-    #[cfg(feature = "sign")]
-    pub fn sign(&mut self, signer: &crate::signer::Signer) -> Result<(), ImageFilesError> {
-        let signature = signer
-            .sign_detached(&self.sums)
-            .map_err(ImageFilesError::Sign)?;
-        let path = self.directory.join(SUMS_SIGNATURE_NAME);
-        durable::write(&path, &signature, 0o644).map_err(ImageFilesError::Write)?;
-        self.signature = Some(signature);
-        Ok(())
-    }
-
     /// The manifest.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
@@ -270,131 +154,4 @@ impl ImageFiles {
             None => Ok(files),
         }
     }
-
-    fn check_listing(&self, sums: &Sums) -> Result<(), ImageFilesError> {
-        let files = self.checked_files()?;
-        for PublishedFile { name, sha256, .. } in &files {
-            match sums.get(name) {
-                Some(digest) if digest == *sha256 => {}
-                Some(_) => {
-                    let path = self.directory.join(name);
-                    let by = "the manifest, unlike SHA256SUMS,";
-                    return Err(ImageFilesError::Digest { path, by });
-                }
-                None => {
-                    let name = name.clone();
-                    let listed = false;
-                    return Err(ImageFilesError::Listing { name, listed });
-                }
-            }
-        }
-        match sums
-            .iter()
-            .find(|(n, _)| files.iter().all(|f| f.name != *n))
-        {
-            Some((name, _)) => Err(ImageFilesError::Listing {
-                name: name.to_owned(),
-                listed: true,
-            }),
-            None => Ok(()),
-        }
-    }
-
-    fn check_digests(&self, progress: &Progress) -> Result<(), ImageFilesError> {
-        let files = self.files();
-        let total = files
-            .iter()
-            .fold(0, |sum: u64, f| sum.saturating_add(f.size));
-        let running = progress.begin(Stage::Verify, Some(total), Unit::Bytes);
-        for file in files {
-            let path = self.directory.join(&file.name);
-            let opened = open_sized(&path, file.size)?;
-            let mut hashing = crate::digest::Hashing::new(opened);
-            while hashing.length() < file.size {
-                running.check()?;
-                let chunk = io::copy(&mut (&mut hashing).take(CHUNK), &mut io::sink());
-                match chunk {
-                    Ok(0) => break,
-                    Ok(length) => running.advance(length),
-                    Err(source) => return Err(ImageFilesError::Read { path, source }),
-                }
-            }
-            if hashing.finish().1 != file.sha256 {
-                let by = "the manifest";
-                return Err(ImageFilesError::Digest { path, by });
-            }
-        }
-        Ok(())
-    }
-}
-
-fn parse_sums(path: &Path, bytes: &[u8]) -> Result<Sums, ImageFilesError> {
-    let path = || path.to_owned();
-    let text = std::str::from_utf8(bytes).map_err(|_| ImageFilesError::NotText(path()))?;
-    Sums::parse(text).map_err(|source| ImageFilesError::Sums {
-        path: path(),
-        source,
-    })
-}
-
-fn find_manifest(directory: &Path, sums: &Sums) -> Result<(PathBuf, Sha256), ImageFilesError> {
-    let is_manifest = |name: &str| {
-        let image = name.strip_suffix(MANIFEST_SUFFIX);
-        image.is_some_and(|i| i.ends_with('.'))
-    };
-    let found: Vec<_> = sums.iter().filter(|(name, _)| is_manifest(name)).collect();
-    match found.as_slice() {
-        [(name, digest)] => Ok((directory.join(name), *digest)),
-        _ => Err(ImageFilesError::NoManifest {
-            path: directory.join(SUMS_NAME),
-            found: found.len(),
-        }),
-    }
-}
-
-fn open_file(path: &Path) -> Result<(File, u64), ImageFilesError> {
-    let failed = |source: io::Error| ImageFilesError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    // Without NONBLOCK, opening a FIFO would wait for ever.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(fd) => File::from(fd),
-        Err(rustix::io::Errno::LOOP) => return Err(ImageFilesError::NotAFile(path.to_owned())),
-        Err(error) => return Err(failed(error.into())),
-    };
-    let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(ImageFilesError::NotAFile(path.to_owned()));
-    }
-    Ok((file, metadata.len()))
-}
-
-fn open_sized(path: &Path, expected: u64) -> Result<File, ImageFilesError> {
-    let (file, found) = open_file(path)?;
-    if found != expected {
-        let path = path.to_owned();
-        return Err(ImageFilesError::Size {
-            path,
-            expected,
-            found,
-        });
-    }
-    Ok(file)
-}
-
-fn read_whole(path: &Path, max: u64) -> Result<Vec<u8>, ImageFilesError> {
-    let (file, _) = open_file(path)?;
-    let mut bytes = Vec::new();
-    let read = file.take(max + 1).read_to_end(&mut bytes);
-    read.map_err(|source| ImageFilesError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    if bytes.len() as u64 > max {
-        let path = path.to_owned();
-        return Err(ImageFilesError::TooLarge { path, max });
-    }
-    Ok(bytes)
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::Architecture;
 use crate::manifest::{self, Archive, ArchiveFormat, Distribution, Requires, Tar, Tool, Unpacked};
+use crate::progress::Progress;
 use std::fs;
 
 const ARCHIVE: &[u8] = b"not really an archive";
