@@ -326,3 +326,24 @@ fn what_was_seen_only_moves_forward() {
         "{other}"
     );
 }
+
+proptest::proptest! {
+    /// Whoever holds the key can sign anything; it must still be no panic.
+    #[test]
+    fn a_signed_mistake_is_no_panic(
+        at in proptest::prelude::any::<proptest::sample::Index>(),
+        byte in proptest::prelude::any::<u8>(),
+    ) {
+        static FORGE: std::sync::LazyLock<Forge> = std::sync::LazyLock::new(Forge::new);
+        let mut payload = serde_json::to_vec(&catalog(&[&FORGE])).unwrap();
+        let at = at.index(payload.len());
+        payload[at] = byte;
+        let bytes = seal_with(&[&FORGE], PAYLOAD_TYPE, &payload, &Signing::on(10));
+        if let Ok(catalog) = open(&bytes, &FORGE, 20) {
+            let name = "debian".parse().unwrap();
+            let _ = catalog.resolve(&name, Architecture::Amd64, &Selector::default());
+            let seen = Seen::first(&catalog, Sha256::of(&bytes));
+            proptest::prop_assert!(seen.check(&catalog, Sha256::of(&bytes)).is_ok());
+        }
+    }
+}
