@@ -6,5 +6,6 @@ mod boot;
 mod debian_keys;
 mod disk;
 mod gnupg;
+mod layer;
 mod requirements;
 mod wire;
