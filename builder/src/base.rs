@@ -23,6 +23,9 @@ use std::time::SystemTime;
 /// for a small Debian.
 pub const BASES_KEPT: usize = 3;
 
+/// Name of the tree in a base's folder.
+pub const TREE: &str = "tree";
+
 /// Where the kernel tells which boot this is.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -109,7 +112,7 @@ impl Bases {
             rustix::fs::AtFlags::empty(),
         );
         Some(Base {
-            tree: directory.join("tree"),
+            tree: directory.join(TREE),
             _lock: lock,
         })
     }
@@ -120,7 +123,7 @@ impl Bases {
     /// It cannot be made.
     pub fn staging(&self) -> Result<Staging, BaseError> {
         let staging = Staging::new(&self.root)?;
-        let tree = staging.path().join("tree");
+        let tree = staging.path().join(TREE);
         fs::create_dir(&tree)
             .and_then(|()| Ok(rustix::fs::chmod(&tree, Mode::from_raw_mode(0o755))?))
             .map_err(|source| BaseError::Folder {

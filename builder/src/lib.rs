@@ -1,16 +1,24 @@
 //! Recipe to rootfs to packed, signed image.
+//!
+//! [`build()`] reads from top to bottom as the steps of a build. What belongs
+//! to one family of distributions lies in a module of its name ([`debian`]);
+//! what all of them share lives once.
 
 pub mod base;
+pub mod build;
 pub mod confine;
 pub mod debian;
 pub mod host;
 pub mod identity;
 pub mod layer;
+pub mod pack;
 pub mod plan;
 pub mod recipe;
 pub mod requires;
 pub mod rootfs;
 pub mod run;
-pub mod settings;
 pub mod sbom;
+pub mod settings;
 pub mod userns;
+
+pub use build::{BuildError, BuildRequest, Built, build, planned};

@@ -66,6 +66,16 @@ pub(crate) struct Global {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Checks recipes, and prints their schema
+    #[cfg(feature = "build")]
+    #[command(subcommand)]
+    Recipe(commands::recipe::Command),
+    /// Chooses an image's packages and writes their lock
+    #[cfg(feature = "build")]
+    Plan(commands::plan::Arguments),
+    /// Builds a signed image from a recipe
+    #[cfg(feature = "build")]
+    Build(Box<commands::build::Arguments>),
     /// Puts an image into a store and signs the catalog after it
     #[cfg(feature = "serve")]
     Publish(commands::publish::Arguments),
@@ -95,6 +105,12 @@ impl Command {
     pub(crate) fn run(&self, terminal: &Terminal) -> anyhow::Result<()> {
         terminal.log(self.log_level());
         match self {
+            #[cfg(feature = "build")]
+            Self::Recipe(command) => command.run(terminal),
+            #[cfg(feature = "build")]
+            Self::Plan(arguments) => commands::plan::run(arguments, terminal),
+            #[cfg(feature = "build")]
+            Self::Build(arguments) => commands::build::run(arguments, terminal),
             #[cfg(feature = "serve")]
             Self::Publish(arguments) => commands::publish::run(arguments, terminal),
             #[cfg(feature = "serve")]
@@ -106,6 +122,16 @@ impl Command {
             Self::Key(command) => command.run(terminal),
             Self::Completions(arguments) => commands::completions::run(arguments, terminal),
             Self::Man(arguments) => commands::man::run(arguments, terminal),
+        }
+    }
+
+    /// Enters the namespaces that the subcommand wants. The process must have
+    /// one thread.
+    pub(crate) fn enter(&self) -> anyhow::Result<()> {
+        match self {
+            #[cfg(feature = "build")]
+            Self::Build(_) => commands::build::enter(),
+            _ => Ok(()),
         }
     }
 

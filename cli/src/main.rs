@@ -29,6 +29,9 @@ fn main() -> ExitCode {
     // Every TLS connection uses ring. Only a second call could fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let terminal = terminal::Terminal::new(&cli.global);
-    let result = interrupt::watch(&terminal).and_then(|()| cli.command.run(&terminal));
+    let entered = cli.command.enter();
+    let result = entered
+        .and_then(|()| interrupt::watch(&terminal))
+        .and_then(|()| cli.command.run(&terminal));
     terminal.end(result)
 }

@@ -1,10 +1,11 @@
-//! Debian and its family: from a request to a plan.
+//! Debian and its family: from a recipe to a plan, and from that to a tree.
 //!
 //! No apt, dpkg or gpg is needed. A suite's `InRelease` is verified in
 //! process, indexes are fetched by the digests that it lists, and packages
 //! are chosen as apt would, so that an image holds what mmdebstrap's would.
 
 mod beneath;
+mod bootstrap;
 mod choose;
 pub mod control;
 mod database;
@@ -20,17 +21,20 @@ mod order;
 pub mod relation;
 mod release;
 mod repository;
+mod request;
 mod resolve;
 mod solve;
 mod universe;
 pub mod unpack;
 mod variant;
 
+pub use bootstrap::{BootstrapError, bootstrap};
 pub use default::{Mirrors, Suites, repositories};
 pub use index::IndexError;
 pub use keyring::keyring;
 pub use release::ReleaseError;
 pub use repository::{RepositoryError, Unbelieved};
+pub use request::RepositoryKeyError;
 pub use resolve::ResolveError;
 pub use variant::{UnknownVariant, Variant};
 

@@ -1,6 +1,8 @@
 //! One file a subcommand: its arguments, and a few lines that call one verb
 //! of a library and show what it returned.
 
+#[cfg(feature = "build")]
+pub(crate) mod build;
 #[cfg(feature = "serve")]
 pub(crate) mod catalog;
 #[cfg(feature = "import")]
@@ -10,12 +12,18 @@ pub(crate) mod key;
 #[cfg(feature = "import")]
 mod machines;
 pub(crate) mod man;
+#[cfg(feature = "build")]
+pub(crate) mod plan;
 #[cfg(feature = "serve")]
 pub(crate) mod publish;
+#[cfg(feature = "build")]
+pub(crate) mod recipe;
 #[cfg(feature = "serve")]
 pub(crate) mod serve;
 #[cfg(feature = "serve")]
 mod signing;
+#[cfg(feature = "build")]
+mod sources;
 
 #[cfg(any(feature = "build", feature = "import"))]
 use std::ffi::OsString;

@@ -1,0 +1,327 @@
+//! The whole line of a build: recipe, plan, bootstrap, settings, lint,
+//! archive, signed image. Each step is a function in a module of its name.
+
+use crate::base::{self, Base, BaseError, Bases};
+use crate::confine::Confinement;
+use crate::host::Source;
+use crate::layer::{Layer, LayerError};
+use crate::pack::{PackError, Parts};
+use crate::plan::{Lock, LockError, Plan};
+use crate::recipe::{Family, Recipe};
+use crate::settings::SettingsError;
+use crate::{debian, identity, pack, settings};
+use hatchery_image::durable::{DurableError, Existing, Staging, sweep};
+use hatchery_image::progress::{Stage, Unit};
+use hatchery_image::signer::Signer;
+use hatchery_image::{Manifest, Progress, Sha256, Version};
+use hatchery_transfer::{Cache, Client, Location};
+use jiff::Timestamp;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What to build, and with what.
+#[derive(Debug)]
+pub struct BuildRequest {
+    /// The recipe, with everything that it includes.
+    pub recipe: Recipe,
+    /// Mirrors that the user named; tried first.
+    pub mirrors: Vec<Location>,
+    /// The build host's own sources of the same distribution; tried next, and
+    /// then the recipe's mirrors.
+    pub host_sources: Vec<Source>,
+    /// The exact packages; none: resolve the newest.
+    pub lock: Option<Lock>,
+    /// The image's version; none: derived from what goes in
+    /// ([`pack::version_of`]).
+    pub version: Option<Version>,
+    /// Newest time inside the image, in seconds since 1970; none: the date of
+    /// the newest package index.
+    pub source_date_epoch: Option<i64>,
+    /// Folder in which the image's folder, called like the image, is made.
+    pub output: PathBuf,
+    /// Downloads, unpacked packages and finished bootstraps.
+    pub cache: Cache,
+    /// Fetches.
+    pub client: Client,
+    /// Signs; none: `SHA256SUMS.gpg` is not made.
+    pub signer: Option<Signer>,
+    /// See [`Confinement::helper`].
+    pub helper: Vec<OsString>,
+    /// What [`crate::userns::enter`] said.
+    pub user_namespace: bool,
+    /// Threads for unpacking and packing. No byte depends on it.
+    pub threads: usize,
+    /// Texts that would betray the build host, such as its name and folders;
+    /// an image that holds one is refused.
+    pub traces: Vec<Vec<u8>>,
+    /// Take package indexes that have expired.
+    pub accept_expired: bool,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What a build made.
+#[derive(Debug)]
+pub struct Built {
+    /// The image's folder.
+    pub directory: PathBuf,
+    /// Its manifest.
+    pub manifest: Manifest,
+}
+
+/// Why nothing was built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A folder could not be made.
+    #[error("cannot make the folder {} for a build", .path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The packages could not be planned.
+    #[error("cannot plan the packages of {name}")]
+    Plan {
+        /// The image.
+        name: String,
+        /// Why.
+        #[source]
+        source: debian::PlanError,
+    },
+    /// The lock does not fit the recipe.
+    #[error("cannot build {name} from its lock")]
+    Lock {
+        /// The image.
+        name: String,
+        /// What drifted.
+        #[source]
+        source: LockError,
+    },
+    /// A key of the recipe.
+    #[error(transparent)]
+    Key(#[from] debian::RepositoryKeyError),
+    /// The packages could not be installed.
+    #[error("cannot bootstrap {name}")]
+    Bootstrap {
+        /// The image.
+        name: String,
+        /// Why.
+        #[source]
+        source: debian::BootstrapError,
+    },
+    /// The cache of finished bootstraps.
+    #[error(transparent)]
+    Base(#[from] BaseError),
+    /// The writable layer.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    /// The recipe's settings could not be applied.
+    #[error("cannot apply the settings of {name}")]
+    Settings {
+        /// The image.
+        name: String,
+        /// Which and why.
+        #[source]
+        source: SettingsError,
+    },
+    /// What marks one machine could not be removed.
+    #[error(transparent)]
+    Identity(#[from] identity::IdentityError),
+    /// The image could not be packed or signed.
+    #[error("cannot pack {name}")]
+    Pack {
+        /// The image.
+        name: String,
+        /// Why.
+        #[source]
+        source: PackError,
+    },
+    /// Staging failed.
+    #[error(transparent)]
+    Durable(#[from] DurableError),
+}
+
+/// Builds an image and leaves it, signed, in a folder of its name.
+///
+/// # Errors
+/// See [`BuildError`]. Nothing of the image is visible then, and an image
+/// built before is still there.
+pub fn build(request: &BuildRequest, progress: &Progress) -> Result<Built, BuildError> {
+    let plan = planned(request, progress)?;
+    let epoch = request.source_date_epoch.unwrap_or(plan.source_date_epoch);
+    let base = bootstrapped(request, &plan, epoch, progress)?;
+    let work = folder(&request.cache.root().join("work"))?;
+    let work = Staging::new(&work)?;
+    let rootfs = Layer::mount(base.tree(), work.path(), request.user_namespace)?;
+    configured(request, rootfs.root(), epoch, progress)?;
+    let staging = Staging::new(&folder(&request.output)?)?;
+    let manifest = packed(
+        request,
+        &plan,
+        rootfs.root(),
+        staging.path(),
+        epoch,
+        progress,
+    )?;
+    let directory = request.output.join(request.recipe.name.as_str());
+    staging.publish_files(&directory, Existing::Replace)?;
+    Ok(Built {
+        directory,
+        manifest,
+    })
+}
+
+/// Resolves the recipe's packages, or takes those of the lock, without
+/// building anything.
+///
+/// # Errors
+/// [`BuildError::Plan`], [`BuildError::Lock`].
+pub fn planned(request: &BuildRequest, progress: &Progress) -> Result<Plan, BuildError> {
+    let Family::Debian(debian) = &request.recipe.family;
+    let mut wanted = debian::Request::of(
+        &request.recipe,
+        debian,
+        &request.mirrors,
+        &request.host_sources,
+    )?;
+    wanted.accept_expired |= request.accept_expired;
+    let name = || request.recipe.name.to_string();
+    if let Some(lock) = &request.lock {
+        let locked = |source| BuildError::Lock {
+            name: name(),
+            source,
+        };
+        lock.check(&wanted.wanted()).map_err(locked)?;
+        let locations = |suite: &str| {
+            let repository = wanted.repositories.iter().find(|r| r.suite == suite);
+            repository.map_or_else(Vec::new, |r| r.locations.clone())
+        };
+        return lock.clone().into_plan(locations).map_err(locked);
+    }
+    debian::plan(
+        &wanted,
+        &request.client,
+        &request.cache,
+        request.now,
+        progress,
+    )
+    .map_err(|source| BuildError::Plan {
+        name: name(),
+        source,
+    })
+}
+
+/// The tree of the plan's packages: kept from an earlier build, or made now.
+fn bootstrapped(
+    request: &BuildRequest,
+    plan: &Plan,
+    epoch: i64,
+    progress: &Progress,
+) -> Result<Base, BuildError> {
+    let bases = Bases::open(request.cache.root())?;
+    let key = base_key(request, plan, epoch);
+    if let Some(base) = bases.find(key) {
+        progress.message(
+            Stage::Unpack,
+            "the packages are as they were: starting from them",
+        );
+        return Ok(base);
+    }
+    let staging = bases.staging()?;
+    let tree = staging.path().join(base::TREE);
+    debian::bootstrap(
+        plan,
+        &staging.path().join("unpacked"),
+        &request.client,
+        &request.cache,
+        &confinement(request, &tree, epoch),
+        request.threads,
+        progress,
+    )
+    .map_err(|source| BuildError::Bootstrap {
+        name: request.recipe.name.to_string(),
+        source,
+    })?;
+    Ok(bases.keep(staging, key)?)
+}
+
+/// Everything that influences a tree before any setting is applied to it.
+fn base_key(request: &BuildRequest, plan: &Plan, epoch: i64) -> Sha256 {
+    let mut bytes = env!("CARGO_PKG_VERSION").as_bytes().to_vec();
+    bytes.extend_from_slice(request.recipe.bootstrap_digest().as_bytes());
+    bytes.extend_from_slice(Sha256::of(plan.to_lock_text().as_bytes()).as_bytes());
+    bytes.extend_from_slice(&epoch.to_be_bytes());
+    // Ids on disk differ inside a user namespace.
+    bytes.push(u8::from(request.user_namespace));
+    Sha256::of(&bytes)
+}
+
+/// Applies the settings, strips what marks one machine, and looks whether all
+/// of it is gone.
+fn configured(
+    request: &BuildRequest,
+    root: &Path,
+    epoch: i64,
+    progress: &Progress,
+) -> Result<(), BuildError> {
+    let confinement = confinement(request, root, epoch);
+    settings::apply(root, &request.recipe, &confinement, progress).map_err(|source| {
+        BuildError::Settings {
+            name: request.recipe.name.to_string(),
+            source,
+        }
+    })?;
+    identity::strip(root)?;
+    Ok(())
+}
+
+/// Packs, lists, and signs.
+fn packed(
+    request: &BuildRequest,
+    plan: &Plan,
+    root: &Path,
+    directory: &Path,
+    epoch: i64,
+    progress: &Progress,
+) -> Result<Manifest, BuildError> {
+    let parts = Parts {
+        recipe: &request.recipe,
+        plan,
+        version: request.version.as_ref(),
+        source_date_epoch: epoch,
+        threads: request.threads,
+    };
+    let failed = |source| BuildError::Pack {
+        name: request.recipe.name.to_string(),
+        source,
+    };
+    let mut image = pack::image(root, directory, &parts, progress).map_err(failed)?;
+    if let Some(signer) = &request.signer {
+        let _signing = progress.begin(Stage::Sign, None, Unit::Items);
+        image.sign(signer).map_err(|e| failed(e.into()))?;
+    }
+    Ok(image.manifest().clone())
+}
+
+fn confinement(request: &BuildRequest, root: &Path, epoch: i64) -> Confinement {
+    Confinement {
+        helper: request.helper.clone(),
+        root: root.to_owned(),
+        network: false,
+        source_date_epoch: epoch,
+    }
+}
+
+/// Makes a folder for staging, and removes what dead builds left in it.
+fn folder(path: &Path) -> Result<PathBuf, BuildError> {
+    fs::create_dir_all(path).map_err(|source| BuildError::Folder {
+        path: path.to_owned(),
+        source,
+    })?;
+    sweep(path, |left| fs::remove_dir_all(left))?;
+    Ok(path.to_owned())
+}

@@ -1,0 +1,63 @@
+//! From a plan to a tree whose packages are configured: downloads, unpacking
+//! and decompression overlap, then maintainer scripts run.
+
+use super::install::{InstallError, install};
+use super::unpack::{Expected, UnpackError, UnpackOptions, Unpacking};
+use crate::confine::Confinement;
+use crate::plan::Plan;
+use hatchery_image::Progress;
+use hatchery_transfer::{Cache, Client, TransferError};
+use std::path::Path;
+
+/// Connections at once: enough to hide the latency of a far mirror, few
+/// enough to be a good guest there.
+const DOWNLOADS: usize = 8;
+
+/// Why there is no tree.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// A package could not be fetched.
+    #[error("cannot download the packages")]
+    Download(#[from] TransferError),
+    /// A package could not be unpacked.
+    #[error("cannot unpack the packages")]
+    Unpack(#[from] UnpackError),
+    /// A package could not be installed.
+    #[error("cannot install the packages")]
+    Install(#[from] InstallError),
+}
+
+/// Installs a plan's packages into the empty folder of `confinement`. `work`
+/// is a folder on its file system that is not there yet.
+///
+/// # Errors
+/// What could not be fetched, unpacked or configured.
+pub fn bootstrap(
+    plan: &Plan,
+    work: &Path,
+    client: &Client,
+    cache: &Cache,
+    confinement: &Confinement,
+    threads: usize,
+    progress: &Progress,
+) -> Result<(), BootstrapError> {
+    let expected = plan.packages.iter().map(|p| Expected {
+        name: p.name.to_string(),
+        version: p.version.clone(),
+        architecture: p.architecture.clone(),
+        sha256: p.sha256,
+        size: p.size,
+        base: false,
+    });
+    let options = UnpackOptions {
+        architecture: plan.wanted.architecture.debian().to_owned(),
+        work: work.to_owned(),
+        cache: Some(cache.root().to_owned()),
+        parallel: threads,
+    };
+    let unpacking = Unpacking::new(expected.collect(), options, progress)?;
+    install(&unpacking, confinement, progress, || {
+        let done = |index, deb| Ok::<_, BootstrapError>(unpacking.package(index, deb)?);
+        client.download_all(&plan.requests(), cache, DOWNLOADS, &done, progress)
+    })
+}
