@@ -7,6 +7,7 @@
 //! (`HATCHERY_MAY_SKIP=network,btrfs`).
 
 pub mod host;
+pub mod lab;
 pub mod need;
 pub mod pool;
 pub mod run;

@@ -1,10 +1,11 @@
 //! Publishing into a store, and the catalog that comes of it.
 
-use super::fixture::{Yard, key, now, signing};
+use super::fixture::{Yard, now, signing};
 use hatchery_image::catalog::{Catalog, PAYLOAD_TYPE};
 use hatchery_image::signer::Signer;
 use hatchery_image::{Architecture, Channel, Keyring, Progress, Sha256};
 use hatchery_mirror::{CatalogError, PublishError, Signing, publish, refresh};
+use hatchery_tests::lab::key;
 use hatchery_tests::{Need, require};
 use jiff::SignedDuration;
 use std::collections::BTreeSet;
@@ -12,7 +13,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-const NEEDS: &[Need] = &[Need::Program("gpg"), Need::Program("xz")];
+const NEEDS: &[Need] = &[Need::Program("gpg")];
 
 fn keyring(signer: &Signer) -> Keyring {
     Keyring::parse(&signer.public_key().unwrap()).unwrap()

@@ -1,8 +1,9 @@
 //! systemd's own client, `systemd-pull` from Debian's systemd-container,
 //! against our server: what it fetches it has verified with gpg.
 
-use super::fixture::{NOISE, Yard};
+use super::fixture::Yard;
 use hatchery_mirror::{Options, Running, Server};
+use hatchery_tests::lab::{self, NOISE, NSPAWN};
 use hatchery_tests::{Need, Pool, require, run};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -15,7 +16,6 @@ const NEEDS: &[Need] = &[
     Need::Program(PULL),
     Need::Program("gpg"),
     Need::Program("unshare"),
-    Need::Program("xz"),
 ];
 
 /// A host that trusts one key, and a mirror.
@@ -128,7 +128,7 @@ fn a_fresh_pull_and_one_that_finds_it_there() {
         ]
     );
     let settings = lab.images.path().join("one.nspawn");
-    assert_eq!(fs::read_to_string(settings).unwrap(), "[Exec]\nBoot=yes\n");
+    assert_eq!(fs::read_to_string(settings).unwrap(), NSPAWN);
 
     let said = lab.pull(&path, "two").unwrap();
     assert!(said.contains("already downloaded"), "{said}");
@@ -210,7 +210,7 @@ fn a_key_that_the_host_does_not_trust_is_refused() {
     }
     let lab = Lab::new();
     lab.yard.publish(&lab.yard.image("1", "a")).unwrap();
-    let stranger = super::fixture::key(&lab.yard.path("stranger"), "stranger@example.org");
+    let stranger = lab::key(&lab.yard.path("stranger"), "stranger@example.org");
     let ring = lab.yard.path("etc").join("import-pubring.gpg");
     fs::write(ring, stranger.public_key().unwrap()).unwrap();
     stranger.stop_agent().unwrap();
