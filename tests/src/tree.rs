@@ -18,18 +18,28 @@ const RECIPE: &str = "1";
 /// When it cannot be made.
 #[must_use]
 pub fn debian(folder: &Path, release: &str) -> PathBuf {
+    debian_with(folder, release, "")
+}
+
+/// The same with more packages, separated by commas.
+///
+/// # Panics
+/// When it cannot be made.
+#[must_use]
+pub fn debian_with(folder: &Path, release: &str, more: &str) -> PathBuf {
     fs::create_dir_all(folder).expect("a folder for trees");
     let lock = fs::File::create(folder.join(".lock")).expect("a lock file");
     lock.lock().expect("the lock");
-    let target = folder.join(format!("{release}-{RECIPE}"));
+    let release_and_more = format!("{release}{}", more.replace(',', "-"));
+    let target = folder.join(format!("{release_and_more}-{RECIPE}"));
     if target.exists() {
         return target;
     }
-    let staging = folder.join(format!(".new-{release}"));
+    let staging = folder.join(format!(".new-{release_and_more}"));
     let text = staging.to_str().expect("target folders are UTF-8");
     let _ = run(&["rm", "-rf", "--one-file-system", text]);
     let mirror = host::mirror().expect("the host's mirror");
-    let include = format!("--include={PACKAGES}");
+    let include = format!("--include={PACKAGES},{more}");
     run(&[
         "mmdebstrap",
         "--variant=minbase",

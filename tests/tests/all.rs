@@ -8,4 +8,5 @@ mod disk;
 mod gnupg;
 mod layer;
 mod requirements;
+mod settings;
 mod wire;
