@@ -228,6 +228,9 @@ impl Candidate<'_> {
             })
             .ok_or(Reason::BadSignature)?;
         let time = self.judge_time(now)?;
+        // Within the tolerance, a key may be as new as its signature.
+        let made = self.signature.signature_creation_time();
+        let now = made.map_or(now, |made| made.max(now));
         let valid = certificate
             .with_policy(policy, now)
             .map_err(|e| Reason::KeyRefused(root_cause(&e)))?;

@@ -192,6 +192,9 @@ fn a_clock_before_the_signature_is_its_own_error_with_both_times() {
     let tolerance = SignedDuration::try_from(CLOCK_TOLERANCE).unwrap();
     let result = verify(&forge.keyring(), &signature, day(10) - tolerance);
     assert!(result.is_ok(), "{result:?}");
+    let first = forge.sign(0, DATA, &Signing::on(0));
+    let result = verify(&forge.keyring(), &first, day(0) - tolerance);
+    assert!(result.is_ok(), "the key is as new: {result:?}");
     // Somebody else's claim says nothing about our clock.
     let signature = forge.sign(0, b"else", &Signing::on(10));
     let result = verify(&forge.keyring(), &signature, day(9));
