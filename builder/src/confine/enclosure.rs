@@ -10,15 +10,16 @@
 //! the host; `/proc`'s writable parts are read-only as in every container
 //! runtime. `/sys` is not there.
 
-use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
+use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags};
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive,
-    mount_change, mount_remount, unmount,
+    MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount,
+    mount_bind, mount_change, mount_remount, move_mount, open_tree, unmount,
 };
 use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 use std::ffi::CStr;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
@@ -56,6 +57,9 @@ const CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::NET_BIND_SERVICE)
     .union(CapabilitySet::SYS_CHROOT);
 
+/// Where the tree is mounted for process 1.
+const TREE: &str = "/tree";
+
 /// A step of it that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {doing} {path}: {source}")]
@@ -79,43 +83,80 @@ fn failed<E: Into<io::Error>>(
     }
 }
 
-/// Makes `root` the root directory of the calling process, in namespaces of
-/// its own. The process must already be the first of its pid namespace.
-pub(super) fn enter(root: &Path, network: bool) -> Result<()> {
+/// Namespaces of the calling process in which the tree is mounted; its mount
+/// points are still empty and the host is still in reach.
+pub(super) struct Prepared {
+    /// The host's root directory.
+    host: OwnedFd,
+    resolv_conf: Option<Vec<u8>>,
+}
+
+/// Moves the calling process, the first of its pid namespace, to namespaces of
+/// its own. Its root directory is an empty one with the tree at [`TREE`].
+pub(super) fn prepare(root: &Path, network: bool) -> Result<Prepared> {
     let mut namespaces = UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
     if !network {
         namespaces |= UnshareFlags::NEWNET;
     }
     unshare(namespaces).map_err(failed("make namespaces for", root))?;
     let resolv_conf = network.then(host_resolv_conf).flatten();
-    mount_change(
-        "/",
-        MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC,
-    )
-    .map_err(failed("detach the mounts of", "/"))?;
-    mount_bind_recursive(root, root).map_err(failed("bind", root))?;
-    without_devices(root)?;
+    let down = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    mount_change("/", down).map_err(failed("detach the mounts of", "/"))?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let host = rustix::fs::open("/", flags, Mode::empty()).map_err(failed("open", "/"))?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE;
+    let tree = open_tree(CWD, root, flags).map_err(failed("bind", root))?;
+    // The tree itself serves as mount point of the empty directory; what is
+    // mounted there covers it.
+    mount("base", root, "tmpfs", MountFlags::NODEV, c"mode=755")
+        .map_err(failed("mount an empty directory on", root))?;
+    let inside = root.join(&TREE[1..]);
+    fs::create_dir(&inside).map_err(failed("make", &inside))?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(&tree, "", CWD, &inside, flags).map_err(failed("bind", root))?;
+    drop(tree);
+    without_devices(&inside)?;
     rustix::process::chdir(root).map_err(failed("enter", root))?;
     rustix::process::pivot_root(".", ".").map_err(failed("make a root of", root))?;
-    // From here on absolute paths are inside the tree; relative ones are the
-    // host's, until its root, stacked above the new one, is detached.
-    rustix::process::fchdir(&host).map_err(failed("enter", "the host's root"))?;
-    mount_proc()?;
-    mount_dev()?;
-    mount_tmpfs("/run", c"mode=755")?;
-    directory("/run/lock", 0o1777)?;
-    mount_tmpfs("/tmp", c"mode=1777")?;
-    if let Some(text) = resolv_conf {
-        show_resolv_conf(&text)?;
-    }
-    unmount(".", UnmountFlags::DETACH).map_err(failed("detach", "the host's root"))?;
+    Ok(Prepared { host, resolv_conf })
+}
+
+/// What the first process does once another one entered the tree.
+pub(super) fn retreat(prepared: Prepared) -> Result<()> {
+    drop(prepared);
     rustix::process::chdir("/").map_err(failed("enter", "/"))?;
-    rustix::system::sethostname(b"localhost").map_err(failed("set the hostname of", root))?;
-    rustix::process::umask(Mode::from_raw_mode(0o022));
-    limit_open_files();
-    limit_capabilities().map_err(failed("limit the capabilities in", root))
+    limit_capabilities().map_err(failed("limit the capabilities of", "process 1"))
+}
+
+impl Prepared {
+    /// Makes the tree the calling process's root directory, and mounts what
+    /// belongs in it.
+    ///
+    /// By chroot, so that the first process's root is another one: programs
+    /// that ask whether they are in a chroot (`ischroot`, `systemctl`) must
+    /// find that they are, as with every other bootstrapper.
+    pub(super) fn enter(self) -> Result<()> {
+        rustix::process::chroot(TREE).map_err(failed("enter", TREE))?;
+        // From here on absolute paths are inside the tree; relative ones are
+        // the host's, until its root is detached.
+        rustix::process::fchdir(&self.host).map_err(failed("enter", "the host's root"))?;
+        mount_proc()?;
+        mount_dev()?;
+        mount_tmpfs("/run", c"mode=755")?;
+        directory("/run/lock", 0o1777)?;
+        mount_tmpfs("/tmp", c"mode=1777")?;
+        if let Some(text) = &self.resolv_conf {
+            show_resolv_conf(text)?;
+        }
+        unmount(".", UnmountFlags::DETACH).map_err(failed("detach", "the host's root"))?;
+        rustix::process::chdir("/").map_err(failed("enter", "/"))?;
+        rustix::system::sethostname(b"localhost").map_err(failed("set", "the hostname"))?;
+        rustix::process::umask(Mode::from_raw_mode(0o022));
+        limit_open_files();
+        limit_capabilities().map_err(failed("limit the capabilities in", "the tree"))
+    }
 }
 
 /// Moves the calling thread into new namespaces.

@@ -1,13 +1,13 @@
 //! The helper process: `hatchery __confine`.
 //!
-//! Two processes, so that the end of either ends everything: the outer one,
-//! in the host's pid namespace, dies with the builder (`PR_SET_PDEATHSIG`) and
-//! waits; the inner one dies with the outer one, is process 1 of a new pid
-//! namespace, and the kernel kills all others in it when it dies.
+//! Three processes. The outer one, in the host's pid namespace, dies with the
+//! builder (`PR_SET_PDEATHSIG`). The first one of a new pid namespace dies
+//! with the outer one, and the kernel kills all others in the namespace when
+//! it does. The third one enters the tree and starts the programs.
 
 use super::enclosure;
 use super::filter;
-use super::spec::{Kind, read_spec, write_frame};
+use super::spec::{Kind, Spec, read_spec, write_frame};
 use super::supervise::{stdin_file, supervise};
 use super::{EXIT_PROTOCOL, EXIT_SETUP};
 use nix::libc;
@@ -51,11 +51,7 @@ fn outer() -> io::Result<ExitCode> {
     let Ok(spec) = read_spec(&mut from) else {
         return Ok(ExitCode::from(EXIT_PROTOCOL));
     };
-    if rustix::process::getppid()
-        .map(Pid::as_raw_nonzero)
-        .map(i32::from)
-        != Some(spec.parent)
-    {
+    if rustix::process::getppid().map(|p| p.as_raw_nonzero().get()) != Some(spec.parent) {
         // It died before the death signal was asked for.
         return Ok(ExitCode::from(EXIT_PROTOCOL));
     }
@@ -72,12 +68,7 @@ fn outer() -> io::Result<ExitCode> {
     enclosure::unshare(UnshareFlags::NEWPID)
         .map_err(|e| io::Error::other(format!("cannot make a pid namespace: {e}")))?;
     let (alive, outer_end) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    #[expect(
-        unsafe_code,
-        reason = "the process has one thread, so nothing is half done in the child"
-    )]
-    let fork = unsafe { nix::unistd::fork() }?;
-    match fork {
+    match fork()? {
         ForkResult::Parent { child } => {
             drop(alive);
             let code = wait(child.as_raw(), &signals)?;
@@ -90,13 +81,18 @@ fn outer() -> io::Result<ExitCode> {
             if outer_is_gone(&alive)? {
                 return Ok(ExitCode::from(EXIT_PROTOCOL));
             }
-            inner(
-                Path::new(OsStr::from_bytes(&spec.root)),
-                spec.network,
-                || supervise(&spec.programs, stdins, &mut answers()?),
-            )
+            first(&spec, stdins, &signals)
         }
     }
+}
+
+fn fork() -> io::Result<ForkResult> {
+    #[expect(
+        unsafe_code,
+        reason = "the process has one thread, so nothing is half done in the child"
+    )]
+    let fork = unsafe { nix::unistd::fork() }?;
+    Ok(fork)
 }
 
 /// Descriptors that the parent's parent left open stay out of the tree.
@@ -139,32 +135,48 @@ fn outer_is_gone(alive: &OwnedFd) -> io::Result<bool> {
     Ok(fds[0].revents().contains(PollFlags::HUP))
 }
 
-/// Waits for the inner process. Asked to end, it kills it: when that is
-/// reaped, the kernel has ended everything in the namespace.
+/// Waits for a child, and reaps all others. Asked to end, it kills the child:
+/// when that was the first process of a pid namespace, the kernel has ended
+/// everything in it by the time it is reaped.
 fn wait(child: libc::pid_t, signals: &SigSet) -> io::Result<ExitCode> {
-    let pid = Pid::from_raw(child).ok_or_else(|| io::Error::other("no process"))?;
+    let child = Pid::from_raw(child).ok_or_else(|| io::Error::other("no process"))?;
     loop {
         if signals.wait()? != Signal::SIGCHLD {
-            kill_process(pid, rustix::process::Signal::KILL)?;
+            kill_process(child, rustix::process::Signal::KILL)?;
         }
-        if let Some((_, status)) = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG)? {
-            let code = status.exit_status().and_then(|c| u8::try_from(c).ok());
-            return Ok(ExitCode::from(code.unwrap_or(EXIT_SETUP)));
+        while let Some((pid, status)) = rustix::process::wait(WaitOptions::NOHANG)? {
+            if pid == child {
+                let code = status.exit_status().and_then(|c| u8::try_from(c).ok());
+                return Ok(ExitCode::from(code.unwrap_or(EXIT_SETUP)));
+            }
         }
     }
 }
 
-fn inner(
-    root: &Path,
-    network: bool,
-    work: impl FnOnce() -> io::Result<()>,
-) -> io::Result<ExitCode> {
+/// Process 1 of the pid namespace: it outlives the programs and reaps what
+/// they leave behind.
+fn first(spec: &Spec, stdins: Vec<Option<File>>, signals: &SigSet) -> io::Result<ExitCode> {
     // No controlling terminal.
     rustix::process::setsid()?;
-    if let Err(e) = enclosure::enter(root, network) {
-        return Ok(fail(&e.to_string()));
+    let root = Path::new(OsStr::from_bytes(&spec.root));
+    let prepared = match enclosure::prepare(root, spec.network) {
+        Ok(prepared) => prepared,
+        Err(e) => return Ok(fail(&e.to_string())),
+    };
+    match fork()? {
+        ForkResult::Parent { child } => {
+            if let Err(e) = enclosure::retreat(prepared) {
+                return Ok(fail(&e.to_string()));
+            }
+            wait(child.as_raw(), signals)
+        }
+        ForkResult::Child => {
+            if let Err(e) = prepared.enter() {
+                return Ok(fail(&e.to_string()));
+            }
+            seccompiler::apply_filter(&filter::program()).map_err(io::Error::other)?;
+            supervise(&spec.programs, stdins, &mut answers()?)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
-    seccompiler::apply_filter(&filter::program()).map_err(io::Error::other)?;
-    work()?;
-    Ok(ExitCode::SUCCESS)
 }

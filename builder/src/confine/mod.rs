@@ -14,6 +14,7 @@
 //! install. One helper process here runs many programs one after another.
 
 mod enclosure;
+mod executable;
 mod filter;
 mod helper;
 mod session;

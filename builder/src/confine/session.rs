@@ -1,5 +1,6 @@
 //! The builder's end of a conversation with one helper process.
 
+use super::executable;
 use super::spec::{self, Kind, Spec, SpecProgram};
 use super::{ConfineError, Confinement, ENVIRONMENT, OUTPUT_MAX, Output, Program, Said};
 use crate::run::{self, Streams, Tail};
@@ -37,7 +38,11 @@ pub(super) fn run(
         }
     };
     let resolv_conf = confinement.network && !has_resolv_conf(confinement);
-    let child = run::spawn(&confinement.helper, &[], Streams::pipes()).map_err(failed("start"))?;
+    let mut argv = confinement.helper.clone();
+    if let Some(program) = argv.first_mut() {
+        *program = executable::guarded(program).map_err(failed("copy"))?;
+    }
+    let child = run::spawn(&argv, &[], Streams::pipes()).map_err(failed("start"))?;
     let mut helper = Helper { child: Some(child) };
     helper
         .ask(confinement, programs)

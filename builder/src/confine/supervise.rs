@@ -1,5 +1,5 @@
-//! Process 1 inside: starts the programs one after another, reaps what they
-//! leave, and passes on what they write.
+//! Starts the programs inside one after another, and passes on what they
+//! write.
 
 use super::STATUS_FD;
 use super::spec::{Kind, SpecProgram, write_frame};
