@@ -12,6 +12,11 @@ pub(crate) fn open(root: &Root, path: &[u8], flags: OFlags) -> Result<OwnedFd> {
     rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
 }
 
+/// Whether there is anything at a path of the tree.
+pub(crate) fn exists(root: &Root, path: &[u8]) -> bool {
+    open(root, path, OFlags::PATH | OFlags::NOFOLLOW).is_ok()
+}
+
 /// Renames; what is there already is an error.
 pub(crate) fn rename(root: &Root, from: &[u8], to: &[u8]) -> Result<()> {
     let directory = OFlags::PATH | OFlags::DIRECTORY;

@@ -14,6 +14,7 @@ mod last;
 mod preinst;
 mod quiet;
 mod rounds;
+mod tidy;
 
 use super::database::Database;
 use super::unpack::{Packages, Tree, UnpackError, Unpacked, Unpacking, closure};
@@ -138,7 +139,8 @@ fn install_all(
     };
     let quiet = installation.base(base)?;
     installation.others(unpacking.wait(&all)?)?;
-    quiet.end()
+    quiet.end()?;
+    Ok(tidy::tidy(&root)?)
 }
 
 /// The packages that are installed first.
