@@ -86,6 +86,15 @@ pub(crate) enum Command {
     /// Serves a store over HTTP
     #[cfg(feature = "serve")]
     Serve(commands::serve::Arguments),
+    /// Makes a machine of an image
+    #[cfg(feature = "import")]
+    Import(Box<commands::import::Arguments>),
+    /// Lists the machines of this host
+    #[cfg(feature = "import")]
+    List(commands::list::Arguments),
+    /// Removes a machine and all that belongs to it
+    #[cfg(feature = "import")]
+    Remove(commands::remove::Arguments),
     /// Boots a machine to see whether it comes up as it should
     #[cfg(feature = "import")]
     Check(commands::check::Arguments),
@@ -117,6 +126,12 @@ impl Command {
             Self::Catalog(command) => command.run(terminal),
             #[cfg(feature = "serve")]
             Self::Serve(arguments) => commands::serve::run(arguments, terminal),
+            #[cfg(feature = "import")]
+            Self::Import(arguments) => commands::import::run(arguments, terminal),
+            #[cfg(feature = "import")]
+            Self::List(arguments) => commands::list::run(arguments, terminal),
+            #[cfg(feature = "import")]
+            Self::Remove(arguments) => commands::remove::run(arguments, terminal),
             #[cfg(feature = "import")]
             Self::Check(arguments) => commands::check::run(arguments, terminal),
             Self::Key(command) => command.run(terminal),

@@ -1,6 +1,6 @@
 //! `hatchery check`.
 
-use super::machines::MachinesFolder;
+use super::places::HostPlaces;
 use crate::exit::{Code, Failure};
 use crate::terminal::Terminal;
 use clap::Args;
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = check::TIMEOUT.as_secs())]
     timeout: u64,
     #[command(flatten)]
-    machines: MachinesFolder,
+    places: HostPlaces,
 }
 
 /// Does it.
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<
         timeout: Duration::from_secs(arguments.timeout),
         is_machine: true,
     };
-    let root = root(&arguments.what, &arguments.machines)?;
+    let root = root(&arguments.what, &arguments.places)?;
     let report = check::check(&root, &options, terminal.progress())?;
     terminal.result(&report, human)?;
     if report.passed() {
@@ -54,10 +54,10 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<
     ))
 }
 
-fn root(what: &Path, machines: &MachinesFolder) -> anyhow::Result<PathBuf> {
+fn root(what: &Path, places: &HostPlaces) -> anyhow::Result<PathBuf> {
     let name = what.to_str().and_then(|t| t.parse::<MachineName>().ok());
     Ok(match name {
-        Some(name) if !what.exists() => machines.path()?.join(name.as_str()),
+        Some(name) if !what.exists() => places.places()?.machines.join(name.as_str()),
         _ => what.to_owned(),
     })
 }

@@ -8,16 +8,22 @@ pub(crate) mod catalog;
 #[cfg(feature = "import")]
 pub(crate) mod check;
 pub(crate) mod completions;
+#[cfg(feature = "import")]
+pub(crate) mod import;
 pub(crate) mod key;
 #[cfg(feature = "import")]
-mod machines;
+pub(crate) mod list;
 pub(crate) mod man;
+#[cfg(feature = "import")]
+mod places;
 #[cfg(feature = "build")]
 pub(crate) mod plan;
 #[cfg(feature = "serve")]
 pub(crate) mod publish;
 #[cfg(feature = "build")]
 pub(crate) mod recipe;
+#[cfg(feature = "import")]
+pub(crate) mod remove;
 #[cfg(feature = "serve")]
 pub(crate) mod serve;
 #[cfg(feature = "serve")]

@@ -1,0 +1,172 @@
+//! `hatchery import`.
+
+use super::places::HostPlaces;
+use crate::environment::{self, TRUSTED_KEYS};
+use crate::size;
+use crate::terminal::Terminal;
+use anyhow::Context as _;
+use clap::Args;
+use hatchery_image::catalog::Stale;
+use hatchery_image::{Architecture, Keyring, MachineName};
+use hatchery_importer::Reference;
+use hatchery_importer::import::{DiskLimit, ImportRequest, Imported, import};
+use hatchery_importer::repository::Repository;
+use hatchery_transfer::Location;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Nothing becomes visible before the catalog's signature, its expiry, and the
+digests of manifest and archive are verified. What is published beside the
+image as settings (ports, binds, bridges) is shown, and installed to
+/etc/systemd/nspawn only with --accept-settings.
+
+Examples:
+  hatchery import debian                               as the configuration says
+  hatchery import debian --as web --limit 16G
+  hatchery import debian@20261122.3fa9c1 --force       replaces in one step
+  hatchery import debian:testing --mirror http://mirror:8080/ --key images.pgp
+  machinectl start web
+
+/etc/hatchery/config.toml:
+  [repository]
+  mirrors = [\"https://images.example.org/\"]";
+
+/// What it takes.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The image: NAME, NAME@VERSION or NAME:CHANNEL
+    #[arg(value_name = "IMAGE")]
+    reference: Reference,
+    /// The machine's name [default: the image's]
+    #[arg(long = "as", value_name = "NAME")]
+    machine: Option<MachineName>,
+    /// The most that its tree may take, such as 16G, or infinity [default: what the image
+    /// suggests, where the file system counts already]
+    #[arg(long, value_name = "SIZE", value_parser = parse_limit)]
+    limit: Option<DiskLimit>,
+    /// A mirror: a URL or a folder; may be given several times, instead of the configured ones
+    #[arg(long, value_name = "URL", value_parser = Location::parse)]
+    mirror: Vec<Location>,
+    /// A key file to trust; may be given several times, instead of the trusted keys
+    #[arg(long, value_name = "FILE")]
+    key: Vec<PathBuf>,
+    /// Install the settings that are published beside the image
+    #[arg(long)]
+    accept_settings: bool,
+    /// Replace a machine of this name, in one step
+    #[arg(long)]
+    force: bool,
+    /// Take a catalog that has expired, as an air-gapped mirror has it
+    #[arg(long)]
+    allow_stale: bool,
+    /// Import an image that this host cannot boot
+    #[arg(long)]
+    accept_unsuitable: bool,
+    /// Architecture of the image [default: this host's]
+    #[arg(long, value_name = "NAME")]
+    architecture: Option<Architecture>,
+    /// Where downloads are kept
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    places: HostPlaces,
+}
+
+/// Does it.
+pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<()> {
+    let imported = import(&arguments.request()?, terminal.progress())?;
+    terminal.result(&imported, human)
+}
+
+impl Arguments {
+    fn request(&self) -> anyhow::Result<ImportRequest> {
+        let mut places = self.places.places()?;
+        places.cache = match &self.cache_dir {
+            Some(cache) => std::path::absolute(cache)?,
+            None => environment::cache()?,
+        };
+        let host = Architecture::host().context("this host's architecture has no images");
+        let machine = self.machine.clone();
+        Ok(ImportRequest {
+            machine: machine.unwrap_or_else(|| (&self.reference.image).into()),
+            reference: self.reference.clone(),
+            architecture: self.architecture.map_or(host, Ok)?,
+            repository: self.repository()?,
+            places,
+            limit: self.limit.unwrap_or_default(),
+            accept_settings: self.accept_settings,
+            force: self.force,
+            accept_unsuitable: self.accept_unsuitable,
+            threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            now: environment::now(),
+        })
+    }
+
+    fn repository(&self) -> anyhow::Result<Repository> {
+        let config = self.places.config()?;
+        let mut keyring = Keyring::default();
+        for file in &self.key {
+            keyring.extend(Keyring::load(file)?);
+        }
+        if self.key.is_empty() {
+            keyring = Keyring::load_directory(TRUSTED_KEYS.as_ref())?;
+        }
+        let configured = self.mirror.is_empty();
+        Ok(Repository {
+            locations: if configured {
+                config.locations(&self.places.config)?
+            } else {
+                self.mirror.clone()
+            },
+            keyring,
+            // An id is that of the configured mirrors.
+            id: config.repository.id.filter(|_| configured),
+            stale: if self.allow_stale {
+                Stale::Accept
+            } else {
+                Stale::Refuse
+            },
+        })
+    }
+}
+
+fn parse_limit(text: &str) -> Result<DiskLimit, size::InvalidSize> {
+    match text {
+        "infinity" | "none" => Ok(DiskLimit::Infinity),
+        _ => size::parse(text).map(DiskLimit::Bytes),
+    }
+}
+
+fn human(imported: &Imported) -> String {
+    let verb = if imported.replaced {
+        "replaced"
+    } else {
+        "imported"
+    };
+    let mut text = format!(
+        "{verb} {} {} in {}, signed by {}\n",
+        imported.machine,
+        imported.version,
+        imported.path.display(),
+        imported.signer,
+    );
+    if let Some(limit) = imported.limit {
+        text.push_str(&format!("disk limit: {}\n", size::human(limit)));
+    }
+    if let Some(settings) = &imported.settings {
+        text.push_str(&match &settings.installed {
+            Some(path) => format!("settings, installed in {}:\n", path.display()),
+            None => "settings beside the image, not installed (--accept-settings does):\n".into(),
+        });
+        for line in settings.text.lines() {
+            text.push_str(&format!("  {line}\n"));
+        }
+    }
+    text.push_str(&format!(
+        "start it: machinectl start {}\n",
+        imported.machine
+    ));
+    text
+}
