@@ -173,7 +173,7 @@ impl Index {
         let part = |b: &u8| b.is_ascii_alphanumeric() || b"+-._".contains(b);
         lines.match_indices(name).map(|(at, _)| at).find(|at| {
             let (before, after) = (
-                lines[..*at].as_bytes(),
+                &lines.as_bytes()[..*at],
                 &lines.as_bytes()[at + name.len()..],
             );
             if before.last().is_some_and(part) || after.first().is_some_and(part) {
