@@ -12,6 +12,8 @@ use std::path::Path;
 
 /// Length of the largest file in it, which does not compress, in bytes.
 pub const NOISE: usize = 256 << 10;
+/// To what times in it are clamped.
+const SOURCE_DATE_EPOCH: i64 = 0;
 /// Its settings.
 pub const NSPAWN: &str = "[Exec]\nBoot=yes\n";
 
@@ -37,19 +39,37 @@ pub fn key(home: &Path, user_id: &str) -> Signer {
 pub fn image(directory: &Path, version: &str, content: &str, signer: &Signer) -> ImageFiles {
     let rootfs = tempfile::tempdir().expect("a temporary folder");
     make_rootfs(rootfs.path(), content).expect("a small tree");
+    let mut files = pack_tree(rootfs.path(), directory, "lab", version, |_| ());
+    files.sign(signer).expect("a signature");
+    files
+}
+
+/// An image of any tree, as `build` leaves it but unsigned, in the new folder
+/// `directory`, with a manifest that `edit` has changed.
+///
+/// # Panics
+/// When it cannot be made.
+#[must_use]
+pub fn pack_tree(
+    rootfs: &Path,
+    directory: &Path,
+    name: &str,
+    version: &str,
+    edit: impl FnOnce(&mut Manifest),
+) -> ImageFiles {
     fs::create_dir(directory).expect("a new folder for the image");
     let options = PackOptions {
-        source_date_epoch: 0,
+        source_date_epoch: SOURCE_DATE_EPOCH,
         zstd_level: 1,
         xz_level: Some(0),
-        threads: 1,
+        threads: 2,
     };
     let silent = Progress::silent();
-    let packed = pack(rootfs.path(), directory, "lab", &options, &silent).expect("archives");
-    let name: ImageName = "lab".parse().expect("a name");
+    let packed = pack(rootfs, directory, name, &options, &silent).expect("archives");
+    let name: ImageName = name.parse().expect("a name");
     let nspawn = file_name(&name, FileRole::Nspawn);
     fs::write(directory.join(&nspawn), NSPAWN).expect("the settings");
-    let manifest = Manifest {
+    let mut manifest = Manifest {
         format: FORMAT,
         name,
         version: version.parse().expect("a version"),
@@ -58,7 +78,7 @@ pub fn image(directory: &Path, version: &str, content: &str, signer: &Signer) ->
             id: "lab".into(),
             release: "1".into(),
         },
-        source_date_epoch: 0,
+        source_date_epoch: SOURCE_DATE_EPOCH,
         tool: Tool {
             name: "hatchery".into(),
             version: "0".into(),
@@ -78,9 +98,8 @@ pub fn image(directory: &Path, version: &str, content: &str, signer: &Signer) ->
         requires: Requires::default(),
         packages: Vec::new(),
     };
-    let mut files = ImageFiles::write(directory, manifest, None).expect("manifest and digests");
-    files.sign(signer).expect("a signature");
-    files
+    edit(&mut manifest);
+    ImageFiles::write(directory, manifest, None).expect("manifest and digests")
 }
 
 fn make_rootfs(root: &Path, content: &str) -> std::io::Result<()> {
@@ -97,7 +116,8 @@ fn make_rootfs(root: &Path, content: &str) -> std::io::Result<()> {
 }
 
 /// Bytes that repeat nowhere, the same at each call.
-fn noise(length: usize) -> Vec<u8> {
+#[must_use]
+pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {

@@ -6,6 +6,7 @@ mod boot;
 mod debian_keys;
 mod disk;
 mod gnupg;
+mod import;
 mod layer;
 mod requirements;
 mod settings;

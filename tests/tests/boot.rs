@@ -1,9 +1,15 @@
 //! Machines that are booted: what `check` says of good and of broken ones,
 //! and that nothing of a check is left however it ends.
 
+use crate::import::fixture::{Street, import};
+use crate::wire::fixture::signing;
 use hatchery_image::Progress;
 use hatchery_image::progress::Event;
-use hatchery_importer::check::{CheckError, CheckOptions, CheckReport, Outcome, What, check};
+use hatchery_importer::check::{
+    CheckError, CheckOptions, CheckReport, ImageTree, Outcome, What, check,
+};
+use hatchery_importer::{DiskLimit, Pool, remove, tree as machine_tree};
+use hatchery_tests::lab::pack_tree;
 use hatchery_tests::{Need, require, tree};
 use std::fs;
 use std::io;
@@ -185,6 +191,41 @@ fn a_machine_whose_init_fails_shows_its_console() {
         report.console.iter().any(|l| l == "no init today"),
         "{report:#?}"
     );
+}
+
+#[test]
+fn an_image_is_booted_as_built_and_as_imported_with_a_limit() {
+    if !require(&NEEDS) || !require(&[Need::Btrfs, Need::Program("gpg")]) {
+        return;
+    }
+    let street = Street::empty();
+    let folder = street.yard.path("image");
+    let image = pack_tree(&debian(), &folder, "debian", "1", |_| ());
+
+    let scratch = street.yard.path("scratch");
+    fs::create_dir(&scratch).unwrap();
+    let unpacked = ImageTree::unpack(&folder, &scratch, 2, &Progress::silent()).unwrap();
+    let report = boot(unpacked.path());
+    assert!(report.passed(), "{report:#?}");
+    drop(unpacked);
+    assert_eq!(fs::read_dir(&scratch).unwrap().count(), 0);
+
+    street.publish_image(image, &signing());
+    let pool = Pool::temporary(&street.host.path().join("pool"), 2 << 30).unwrap();
+    let mut request = street.request();
+    request.reference = "debian".parse().unwrap();
+    request.places.machines = pool.machines();
+    request.limit = DiskLimit::Bytes(1 << 30);
+    let imported = import(&request).unwrap();
+    assert!(machine_tree::is_subvolume(&imported.path));
+    let mut options = options(120);
+    options.is_machine = true;
+    let report = check(&imported.path, &options, &Progress::silent()).unwrap();
+    assert!(report.passed(), "{report:#?}");
+    assert_eq!(report.checks.len(), 8);
+    remove(&request.machine, &request.places, &Progress::silent()).unwrap();
+    drop(pool);
+    assert!(!street.host.path().join("pool").exists());
 }
 
 #[test]

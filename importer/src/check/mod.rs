@@ -19,6 +19,7 @@ mod dns;
 mod examine;
 mod guest;
 mod helper;
+mod image;
 mod inside;
 mod inspect;
 mod link;
@@ -27,11 +28,16 @@ mod network;
 mod report;
 
 pub use helper::helper_main;
+pub use image::ImageTree;
 pub use report::{Check, CheckReport, Outcome, What};
 
 use crate::host::{Hierarchy, Host, UNIFIED_SINCE};
 use crate::run::{self, RunError, Stdio3};
 use boot::{Boot, Side, Word};
+use hatchery_image::archive::ArchiveError;
+use hatchery_image::durable::DurableError;
+use hatchery_image::files::ImageFilesError;
+use hatchery_image::place::PlaceError;
 use hatchery_image::progress::{Interrupted, Progress, Stage, Unit};
 use inspect::{Identity, Tree};
 use std::ffi::OsString;
@@ -87,6 +93,30 @@ pub enum CheckError {
         /// Which tree.
         path: PathBuf,
     },
+    /// The folder is no image.
+    #[error("the image cannot be checked")]
+    Image(#[source] ImageFilesError),
+    /// None of the image's archives can be read.
+    #[error("{path} has no archive that this program reads")]
+    NoArchive {
+        /// The image's folder.
+        path: PathBuf,
+    },
+    /// An archive is not what its manifest says.
+    #[error("cannot unpack {path}")]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: ArchiveError,
+    },
+    /// There is nowhere to unpack to.
+    #[error("cannot make a temporary tree")]
+    Scratch(#[source] DurableError),
+    /// The temporary tree cannot be written to.
+    #[error("cannot open the temporary tree")]
+    Root(#[source] PlaceError),
     /// systemd-nspawn is not there.
     #[error("cannot run systemd-nspawn; on Debian it is in the package systemd-container")]
     NoNspawn(#[source] RunError),

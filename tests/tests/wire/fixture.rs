@@ -10,40 +10,40 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-pub(super) struct Yard {
-    pub(super) folder: TempDir,
-    pub(super) signer: Signer,
+pub(crate) struct Yard {
+    pub(crate) folder: TempDir,
+    pub(crate) signer: Signer,
 }
 
 impl Yard {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let signer = lab::key(&folder.path().join("keys"), "images@example.org");
         Self { folder, signer }
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub(super) fn store(&self) -> Store {
+    pub(crate) fn store(&self) -> Store {
         Store::create(&self.path("store")).unwrap()
     }
 
-    pub(super) fn image(&self, version: &str, content: &str) -> ImageFiles {
+    pub(crate) fn image(&self, version: &str, content: &str) -> ImageFiles {
         self.image_by(&self.signer, version, content)
     }
 
-    pub(super) fn image_by(&self, signer: &Signer, version: &str, content: &str) -> ImageFiles {
+    pub(crate) fn image_by(&self, signer: &Signer, version: &str, content: &str) -> ImageFiles {
         let directory = self.path(&format!("{version}-{content}"));
         lab::image(&directory, version, content, signer)
     }
 
-    pub(super) fn publish(&self, image: &ImageFiles) -> Result<Published, PublishError> {
+    pub(crate) fn publish(&self, image: &ImageFiles) -> Result<Published, PublishError> {
         self.publish_as(image, &self.signer, &signing())
     }
 
-    pub(super) fn publish_as(
+    pub(crate) fn publish_as(
         &self,
         image: &ImageFiles,
         signer: &Signer,
@@ -62,7 +62,7 @@ impl Drop for Yard {
 }
 
 /// Signing at this moment: GnuPG looks at the same clock.
-pub(super) fn signing() -> Signing {
+pub(crate) fn signing() -> Signing {
     Signing::new(now())
 }
 
@@ -70,6 +70,6 @@ pub(super) fn signing() -> Signing {
     clippy::disallowed_methods,
     reason = "signatures are made by the clock"
 )]
-pub(super) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }

@@ -1,5 +1,5 @@
 //! Both ends of the wire: what is published, and what stock clients make of it.
 
-mod fixture;
+pub(crate) mod fixture;
 mod publish;
 mod pull;
