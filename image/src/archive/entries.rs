@@ -172,17 +172,11 @@ impl<S: Source> Entries<S> {
         self.source.more(&mut self.buffer)
     }
 
-    /// The whole data of the current entry, if it lies in memory already.
-    pub(super) fn data(&mut self) -> Option<&[u8]> {
+    /// The whole data of the current entry, if it lies in memory already. It
+    /// is passed over only by [`Self::next`].
+    pub(super) fn data(&self) -> Option<&[u8]> {
         let length = usize::try_from(self.left).ok()?;
-        let end = self.at.checked_add(length)?;
-        if end > self.buffer.len() {
-            return None;
-        }
-        let data = self.at..end;
-        self.at = end;
-        self.left = 0;
-        Some(&self.buffer[data])
+        self.buffer[self.at..].get(..length)
     }
 
     /// A reader over the data of the current entry.

@@ -11,10 +11,10 @@
 use super::ArchiveError;
 use super::entries::{Entries, Entry, Kind, Source};
 use super::limits::Budget;
+use super::stream;
 use super::toc::Frame;
 use super::verified::VerifiedArchive;
-use super::{stream, toc};
-use crate::manifest::{ArchiveFormat, Unpacked};
+use crate::manifest::Unpacked;
 use crate::place::{self, FileType, Node, PlaceError, Placer, Resolve, Root};
 use crate::progress::{Progress, Running, Stage, Unit};
 use std::collections::BTreeMap;
@@ -53,13 +53,9 @@ pub fn unpack(
         budget: Budget::new(limits),
         running: &running,
     };
-    match (archive.archive().format, &archive.archive().toc) {
-        (ArchiveFormat::TarZst, Some(span)) => {
-            let table = std::io::Read::take(archive.reader(span.offset), span.length);
-            let frames = toc::frames(table)?.frames;
-            unpacking.frames(archive, &frames, threads.clamp(1, THREADS_MAX))
-        }
-        _ => unpacking.stream(archive, threads),
+    match archive.frames()? {
+        Some(table) => unpacking.frames(archive, &table.frames, threads.clamp(1, THREADS_MAX)),
+        None => unpacking.stream(archive, threads),
     }
 }
 

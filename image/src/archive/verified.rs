@@ -1,15 +1,16 @@
 //! An archive whose bytes are known to be those that were signed.
 
 use super::ArchiveError;
-use super::toc::Frame;
+use super::toc::{self, Frame};
 use crate::Sha256;
+use crate::digest::Hashing;
 use crate::manifest::{self, Span};
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 
 /// Bytes that are read at a time while verifying.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 128 << 10;
 
 /// Largest table of contents or skeleton that is read into memory, compressed.
 /// A tree of a million files has a table of about 45 MiB.
@@ -25,17 +26,43 @@ pub struct VerifiedArchive {
 impl VerifiedArchive {
     /// Reads the file once and compares size and digest.
     ///
-    /// The file should be one that nobody else writes to; frames and spans
+    /// The file should be one that nobody else writes to; frames and table
     /// are compared again when they are read.
     ///
     /// # Errors
     /// It differs, or cannot be read.
-    pub fn verify(mut file: File, expected: &manifest::Archive) -> Result<Self, ArchiveError> {
-        let fail = |source| failed(expected, "verify its digest", source);
-        file.seek(SeekFrom::Start(0)).map_err(fail)?;
+    pub fn verify(file: File, expected: &manifest::Archive) -> Result<Self, ArchiveError> {
+        let mut hashing = Hashing::new(io::sink());
+        // Small enough to be digested out of the processor's cache.
+        let mut buffer = vec![0; PIECE];
         // One byte more than expected shows that it is too long.
-        let limited = io::BufReader::with_capacity(PIECE, &file).take(expected.size + 1);
-        let (sha256, size) = Sha256::of_reader(limited).map_err(fail)?;
+        while hashing.length() <= expected.size {
+            let n = file
+                .read_at(&mut buffer, hashing.length())
+                .map_err(|e| failed(expected, "verify its digest", e))?;
+            if n == 0 {
+                break;
+            }
+            hashing
+                .write_all(&buffer[..n])
+                .expect("a sink takes everything");
+        }
+        let size = hashing.length();
+        let (_, sha256) = hashing.finish();
+        Self::received(file, expected, size, sha256)
+    }
+
+    /// The same for a file whose bytes were counted and digested while they
+    /// were written to it.
+    ///
+    /// # Errors
+    /// It differs.
+    pub fn received(
+        file: File,
+        expected: &manifest::Archive,
+        size: u64,
+        sha256: Sha256,
+    ) -> Result<Self, ArchiveError> {
         if size != expected.size {
             let what = match size {
                 n if n > expected.size => format!("it is longer than {} bytes", expected.size),
@@ -59,7 +86,7 @@ impl VerifiedArchive {
         &self.archive
     }
 
-    /// The table of contents' bytes, if there is one; see [`super::toc::Reader`].
+    /// The table of contents' bytes, if there is one; see [`toc::Reader`].
     ///
     /// # Errors
     /// They cannot be read, or differ from what is signed.
@@ -68,7 +95,7 @@ impl VerifiedArchive {
     }
 
     /// The skeleton's bytes, compressed, if there is one; see
-    /// [`super::replay::replay`].
+    /// [`super::replay`].
     ///
     /// # Errors
     /// They cannot be read, or differ from what is signed.
@@ -77,19 +104,41 @@ impl VerifiedArchive {
         span.map(|s| self.span(s)).transpose()
     }
 
+    /// The frames, if there is a table of contents. It is read piecewise: its
+    /// entries may be many.
+    pub(super) fn frames(&self) -> Result<Option<toc::Frames>, ArchiveError> {
+        let Some(span) = &self.archive.toc else {
+            return Ok(None);
+        };
+        self.check_span(span)?;
+        let table = || self.reader(span.offset).take(span.length);
+        let (sha256, _) = Sha256::of_reader(table())
+            .map_err(|e| failed(&self.archive, "read its table of contents", e))?;
+        self.compare(span, sha256)?;
+        toc::frames(table()).map(Some)
+    }
+
     fn span(&self, span: &Span) -> Result<Vec<u8>, ArchiveError> {
+        self.check_span(span)?;
+        let bytes = self.bytes(span.offset, span.length, Vec::new())?;
+        self.compare(span, Sha256::of(&bytes))?;
+        Ok(bytes)
+    }
+
+    fn check_span(&self, span: &Span) -> Result<(), ArchiveError> {
         let end = span.offset.checked_add(span.length);
         if span.length > SPAN_MAX || end.is_none_or(|end| end > self.archive.size) {
             return Err(ArchiveError::table("it does not lie in the archive"));
         }
-        let bytes = self.bytes(span.offset, span.length, Vec::new())?;
-        if Sha256::of(&bytes) != span.sha256 {
-            return Err(differs(
-                &self.archive,
-                "its table of contents changed".into(),
-            ));
+        Ok(())
+    }
+
+    fn compare(&self, span: &Span, sha256: Sha256) -> Result<(), ArchiveError> {
+        if sha256 == span.sha256 {
+            return Ok(());
         }
-        Ok(bytes)
+        let what = "its table of contents has another digest".to_owned();
+        Err(differs(&self.archive, what))
     }
 
     /// A compressed frame, compared with its digest; `buffer` is used again.
