@@ -10,6 +10,7 @@
 //! stands in them is decided here.
 
 use super::ArchiveError;
+use super::limits::HEAD_MAX;
 use crate::place::Extent;
 use tar_core::EntryType;
 use tar_core::builder::{HeaderBuilder, PaxBuilder};
@@ -93,6 +94,11 @@ impl Head<'_> {
             Ok(h.entry_type(self.kind))
         })?;
         let records = pax.finish();
+        // The reader's limit, less what the headers around them take.
+        if records.len() > HEAD_MAX - 4 * BLOCK {
+            let what = "its extended attributes take more than a megabyte";
+            return Err(ArchiveError::unpackable(self.path, what));
+        }
         if !records.is_empty() {
             self.write_pax(&records, out)?;
         }

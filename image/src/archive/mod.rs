@@ -58,6 +58,10 @@ use std::thread;
 /// about 20 MiB each at level 3.
 const WORKERS_MAX: usize = 16;
 
+/// Uncompressed bytes that are under way at least, so that no thread waits
+/// for another that is late once.
+const IN_FLIGHT: usize = 48 << 20;
+
 /// How to pack.
 #[derive(Clone, Debug)]
 pub struct PackOptions {
@@ -118,7 +122,7 @@ pub fn pack(
     };
     // The table is small, and higher levels would take more memory than time.
     let mut collector = Collector::new(zst, level.min(TABLE_LEVEL_MAX), &running)?;
-    let in_flight = 2 * workers + 2;
+    let in_flight = (2 * workers + 2).max(IN_FLIGHT / frame_size(level));
     let (to_workers, for_workers) = bounded::<Arc<Batch>>(in_flight);
     let (to_hasher, for_hasher) = bounded::<Arc<Batch>>(in_flight);
     let (to_collector, for_collector) = bounded(in_flight);

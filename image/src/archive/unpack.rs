@@ -23,8 +23,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-/// Most threads that unpack; each holds a frame.
+/// Most threads that unpack.
 const THREADS_MAX: usize = 8;
+
+/// Memory that all of them may take for frames, in bytes: each holds one
+/// compressed and one uncompressed.
+const MEMORY: u64 = 80 << 20;
 
 /// Progress is reported after so many bytes.
 const REPORTED: u64 = 1 << 20;
@@ -54,7 +58,13 @@ pub fn unpack(
         running: &running,
     };
     match archive.frames()? {
-        Some(table) => unpacking.frames(archive, &table.frames, threads.clamp(1, THREADS_MAX)),
+        Some(table) => {
+            let each = table.frames.iter().map(|f| f.uncompressed + f.length);
+            let fit = MEMORY / each.max().unwrap_or(1).max(1);
+            let fit = usize::try_from(fit).unwrap_or(usize::MAX);
+            let threads = threads.min(fit).clamp(1, THREADS_MAX);
+            unpacking.frames(archive, &table.frames, threads)
+        }
         None => unpacking.stream(archive, threads),
     }
 }

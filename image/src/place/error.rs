@@ -24,9 +24,9 @@ pub enum PlaceError {
         /// What is wrong with it.
         what: &'static str,
     },
-    /// A part of the path leads through a symbolic link.
+    /// A part of the path is a symbolic link, or no directory at all.
     #[error(
-        "{}: refused, the path goes through a symbolic link or not-a-directory",
+        "{}: refused, its path leads through a symbolic link or something that is no directory",
         shown(path)
     )]
     ThroughLink {

@@ -22,6 +22,7 @@
 
 mod attributes;
 mod error;
+mod fill;
 mod parents;
 mod path;
 mod placer;
