@@ -110,19 +110,9 @@ impl Pool {
             run::run(&umount, COMMAND).map_err(PoolError::Unmount)?;
         }
         // Only what a pool consists of, so that a wrong folder loses nothing.
-        for (path, remove) in [
-            (
-                file.as_path(),
-                fs::remove_file as fn(&Path) -> io::Result<()>,
-            ),
-            (&target, fs::remove_dir),
-            (folder, fs::remove_dir),
-        ] {
-            match remove(path) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => (),
-                result => result.map_err(failed("remove", path))?,
-            }
-        }
+        gone(&file, |path| fs::remove_file(path))?;
+        gone(&target, |path| fs::remove_dir(path))?;
+        gone(folder, |path| fs::remove_dir(path))?;
         Ok(())
     }
 }
@@ -131,11 +121,19 @@ impl Drop for Pool {
     fn drop(&mut self) {
         if Self::undo(&self.folder).is_err() {
             // Something in it is still open: it goes when that is closed.
-            let lazily = ["umount", "--lazy"].map(Path::new);
-            let lazily = [&lazily[..], &[&mountpoint(&self.folder)]].concat();
+            let target = mountpoint(&self.folder);
+            let lazily = [Path::new("umount"), Path::new("--lazy"), &target];
             let _ = run::run(&lazily, COMMAND);
             let _ = Self::undo(&self.folder);
         }
+    }
+}
+
+/// Removes a path unless it is gone already.
+fn gone(path: &Path, remove: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), PoolError> {
+    match remove(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(failed("remove", path)),
     }
 }
 

@@ -293,9 +293,9 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(MAGIC).unwrap();
         for (name, bytes) in members {
-            write!(
+            writeln!(
                 file,
-                "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
+                "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`",
                 0,
                 0,
                 0,

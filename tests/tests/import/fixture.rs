@@ -1,11 +1,9 @@
 //! A repository with a small image in it, and a host to import it to.
 
 use crate::wire::fixture::{Yard, now, signing};
-use hatchery_image::archive::{PackOptions, pack};
 use hatchery_image::catalog::Stale;
-use hatchery_image::files::{ImageFiles, file_name};
-use hatchery_image::manifest::{Distribution, FORMAT, File, FileRole, Manifest, Requires, Tool};
-use hatchery_image::{Architecture, Keyring, Progress, Sha256};
+use hatchery_image::files::ImageFiles;
+use hatchery_image::{Architecture, Keyring, Manifest, Progress};
 use hatchery_importer::{DiskLimit, ImportError, ImportRequest, Imported, Places, Repository};
 use hatchery_mirror::Signing;
 use hatchery_tests::lab::{noise, pack_tree};
