@@ -177,9 +177,9 @@ fn beneath(root: &OwnedFd, path: &str) -> Result<Option<OwnedFd>> {
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     match rustix::fs::openat2(root, path, flags, Mode::empty(), resolve) {
         Ok(fd) => Ok(Some(fd)),
-        Err(
-            rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP,
-        ) => Ok(None),
+        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => {
+            Ok(None)
+        }
         Err(e) => Err(failed("open", path)(e)),
     }
 }

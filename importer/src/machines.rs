@@ -61,10 +61,11 @@ impl Machines {
             if let Some(parent) = root.parent() {
                 fs::create_dir_all(parent).map_err(failed)?;
             }
-            fs::DirBuilder::new()
-                .mode(0o700)
-                .create(root)
-                .map_err(failed)?;
+            match fs::DirBuilder::new().mode(0o700).create(root) {
+                // Another import was faster.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => (),
+                made => made.map_err(failed)?,
+            }
         }
         // Records hold the path, so it must mean the same from everywhere.
         let root = root.canonicalize().map_err(failed)?;

@@ -74,7 +74,7 @@ fn human(machines: &[Shown]) -> String {
         return "no machines\n".to_owned();
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(["MACHINE", "IMAGE", "VERSION", "LIMIT", "IMPORTED", "STATE"]);
     for machine in machines {
         let image = machine.image.as_ref();
