@@ -142,7 +142,7 @@ impl Bench {
         // Each round has another setting, so that no image is one made before.
         let text = format!(
             "name = \"bench\"\ndistribution = \"debian\"\nrelease = \"trixie\"\nvariant = \"minbase\"\n\
-             suites = [\"trixie\"]\nmirrors = [{:?}]\npackages = [{}]\nhostname = \"bench{round}{case}\"\n\
+             mirrors = [{:?}]\npackages = [{}]\nhostname = \"bench{round}{case}\"\n\
              [archive]\nformats = [\"tar.zst\"]\nzstd_level = 3\n",
             self.mirror,
             packages.join(", "),
