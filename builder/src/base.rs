@@ -23,6 +23,9 @@ use std::time::SystemTime;
 /// for a small Debian.
 pub const BASES_KEPT: usize = 3;
 
+/// Name of the folder of bases in the cache.
+pub const FOLDER: &str = "base";
+
 /// Name of the tree in a base's folder.
 pub const TREE: &str = "tree";
 
@@ -76,7 +79,7 @@ impl Bases {
     /// # Errors
     /// It cannot be made.
     pub fn open(cache: &Path) -> Result<Self, BaseError> {
-        let root = cache.join("base");
+        let root = cache.join(FOLDER);
         let folder = |doing| {
             let path = root.clone();
             move |source| BaseError::Folder {

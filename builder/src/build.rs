@@ -5,12 +5,13 @@ use crate::base::{self, Base, BaseError, Bases};
 use crate::confine::Confinement;
 use crate::host::Source;
 use crate::layer::{Layer, LayerError};
+use crate::lint::{LintError, Traces, lint};
 use crate::pack::{PackError, Parts};
 use crate::plan::{Lock, LockError, Plan};
 use crate::recipe::{Family, Recipe};
 use crate::settings::SettingsError;
 use crate::{debian, identity, pack, settings};
-use hatchery_image::durable::{DurableError, Existing, Staging, sweep};
+use hatchery_image::durable::{DurableError, Existing, STAGING_PREFIX, Staging, sweep};
 use hatchery_image::progress::{Stage, Unit};
 use hatchery_image::signer::Signer;
 use hatchery_image::{Manifest, Progress, Sha256, Version};
@@ -20,6 +21,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// The folder of the cache in which trees are changed.
+const WORK: &str = "work";
 
 /// What to build, and with what.
 #[derive(Debug)]
@@ -53,9 +57,8 @@ pub struct BuildRequest {
     pub user_namespace: bool,
     /// Threads for unpacking and packing. No byte depends on it.
     pub threads: usize,
-    /// Texts that would betray the build host, such as its name and folders;
-    /// an image that holds one is refused.
-    pub traces: Vec<Vec<u8>>,
+    /// The build host's name, which no image may hold; none: not looked for.
+    pub hostname: Option<String>,
     /// Take package indexes that have expired.
     pub accept_expired: bool,
     /// The time.
@@ -131,6 +134,15 @@ pub enum BuildError {
     /// What marks one machine could not be removed.
     #[error(transparent)]
     Identity(#[from] identity::IdentityError),
+    /// The tree holds what no image may hold.
+    #[error("cannot pack {name}")]
+    Lint {
+        /// The image.
+        name: String,
+        /// What.
+        #[source]
+        source: LintError,
+    },
     /// The image could not be packed or signed.
     #[error("cannot pack {name}")]
     Pack {
@@ -154,10 +166,11 @@ pub fn build(request: &BuildRequest, progress: &Progress) -> Result<Built, Build
     let plan = planned(request, progress)?;
     let epoch = request.source_date_epoch.unwrap_or(plan.source_date_epoch);
     let base = bootstrapped(request, &plan, epoch, progress)?;
-    let work = folder(&request.cache.root().join("work"))?;
+    let work = folder(&request.cache.root().join(WORK))?;
     let work = Staging::new(&work)?;
     let rootfs = Layer::mount(base.tree(), work.path(), request.user_namespace)?;
     configured(request, rootfs.root(), epoch, progress)?;
+    linted(request, rootfs.root(), progress)?;
     let staging = Staging::new(&folder(&request.output)?)?;
     let manifest = packed(
         request,
@@ -260,8 +273,7 @@ fn base_key(request: &BuildRequest, plan: &Plan, epoch: i64) -> Sha256 {
     Sha256::of(&bytes)
 }
 
-/// Applies the settings, strips what marks one machine, and looks whether all
-/// of it is gone.
+/// Applies the settings, and strips what marks one machine.
 fn configured(
     request: &BuildRequest,
     root: &Path,
@@ -277,6 +289,25 @@ fn configured(
     })?;
     identity::strip(root)?;
     Ok(())
+}
+
+/// Refuses a tree that holds what no image may hold.
+fn linted(request: &BuildRequest, root: &Path, progress: &Progress) -> Result<(), BuildError> {
+    // Everything that a build makes lies beneath one of these.
+    let folder = |name| {
+        let path = request.cache.root().join(name).join(STAGING_PREFIX);
+        path.into_os_string().into_encoded_bytes()
+    };
+    let traces = Traces {
+        folders: vec![folder(WORK), folder(base::FOLDER)],
+        hostname: request.hostname.clone(),
+    };
+    lint(root, &request.recipe, &traces, request.threads, progress).map_err(|source| {
+        BuildError::Lint {
+            name: request.recipe.name.to_string(),
+            source,
+        }
+    })
 }
 
 /// Packs, lists, and signs.

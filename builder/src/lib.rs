@@ -11,6 +11,7 @@ pub mod debian;
 pub mod host;
 pub mod identity;
 pub mod layer;
+pub mod lint;
 pub mod pack;
 pub mod plan;
 pub mod recipe;

@@ -25,6 +25,14 @@ pub(crate) fn is_root() -> bool {
     *IS_ROOT.get_or_init(|| rustix::process::geteuid().is_root())
 }
 
+/// This host's name, up to its first dot.
+#[cfg(feature = "build")]
+pub(crate) fn hostname() -> Option<String> {
+    let name = rustix::system::uname();
+    let name = name.nodename().to_str().ok()?;
+    Some(name.split('.').next()?.to_owned())
+}
+
 /// The GnuPG home that `GNUPGHOME` names; GnuPG finds the usual one itself.
 pub(crate) fn gnupg_home() -> Option<PathBuf> {
     path("GNUPGHOME")

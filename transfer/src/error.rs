@@ -85,6 +85,16 @@ impl TransferError {
             _ => false,
         }
     }
+
+    /// Whether some location has something else than what is to be trusted,
+    /// and no location has that.
+    #[must_use]
+    pub fn is_distrusted(&self) -> bool {
+        match self {
+            Self::Everywhere { attempts, .. } => attempts.iter().any(|a| a.failure.is_wrong()),
+            _ => false,
+        }
+    }
 }
 
 /// What one location answered.
@@ -176,6 +186,14 @@ impl Failure {
             Self::Read(source) => source.kind() == io::ErrorKind::NotFound,
             _ => false,
         }
+    }
+
+    /// Whether the location has something else than what is to be trusted.
+    fn is_wrong(&self) -> bool {
+        matches!(
+            self,
+            Self::Digest { .. } | Self::Length { .. } | Self::TooLong(_) | Self::Refused(_)
+        )
     }
 
     /// Whether asking the same location again may help.

@@ -41,13 +41,11 @@ pub fn bootstrap(
     threads: usize,
     progress: &Progress,
 ) -> Result<(), BootstrapError> {
-    let expected = plan.packages.iter().map(|p| Expected {
-        name: p.name.to_string(),
-        version: p.version.clone(),
-        architecture: p.architecture.clone(),
-        sha256: p.sha256,
-        size: p.size,
-        base: false,
+    // A plan begins with what is essential and what that needs.
+    let base = plan.packages.iter().rposition(|p| p.essential);
+    let expected = plan.packages.iter().enumerate().map(|(n, p)| Expected {
+        base: base.is_some_and(|last| n <= last),
+        ..Expected::from(p)
     });
     let options = UnpackOptions {
         architecture: plan.wanted.architecture.debian().to_owned(),

@@ -1,6 +1,6 @@
 //! What a recipe asks of Debian, with the mirrors that are tried before its own.
 
-use super::{Mirrors, Repository, Request, Role, Variant, keyring};
+use super::{Mirrors, Repository, Request, Role, keyring};
 use crate::host::Source;
 use crate::recipe::{self, Debian, Recipe};
 use hatchery_image::Keyring;
@@ -57,7 +57,7 @@ impl Request {
             distribution: recipe.distribution.id().to_owned(),
             release: debian.release.as_str().to_owned(),
             architecture: recipe.architecture,
-            variant: debian.variant.into(),
+            variant: debian.variant,
             packages: recipe
                 .effective_packages()
                 .iter()
@@ -67,19 +67,6 @@ impl Request {
             repositories: repositories?,
             accept_expired: recipe.accept_expired,
         })
-    }
-}
-
-impl From<recipe::Variant> for Variant {
-    fn from(written: recipe::Variant) -> Self {
-        match written {
-            recipe::Variant::Essential => Self::Essential,
-            recipe::Variant::Apt => Self::Apt,
-            recipe::Variant::Required | recipe::Variant::Minbase => Self::Minbase,
-            recipe::Variant::Buildd => Self::Buildd,
-            recipe::Variant::Important => Self::Important,
-            recipe::Variant::Standard => Self::Standard,
-        }
     }
 }
 

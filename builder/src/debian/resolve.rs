@@ -140,9 +140,6 @@ fn base_set(
     base: &dyn Fn(usize) -> bool,
 ) -> (Vec<Id>, Vec<Id>) {
     let (mut essential, mut prior) = (BTreeSet::new(), BTreeSet::new());
-    if !request.variant.has_essential() {
-        return (Vec::new(), Vec::new());
-    }
     let priorities = request.variant.priorities();
     for id in universe.ids() {
         let part = universe.part(id);

@@ -1,42 +1,36 @@
 //! Which packages an image has before any is named, in mmdebstrap's words.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::str::FromStr;
 
-/// A base set. All of them hold the essential packages, except for `Custom`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// Which packages a tree begins with, as mmdebstrap has them. All hold the
+/// essential packages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Variant {
-    /// Nothing that was not named.
-    Custom,
-    /// The essential packages.
+    /// Essential packages.
     Essential,
-    /// Those and apt.
+    /// Essential packages and apt.
     Apt,
-    /// Those and priority `required`, which has apt.
+    /// Essential packages, apt and those of priority required.
     #[default]
+    #[serde(alias = "required")]
     Minbase,
-    /// Those and build-essential.
+    /// `minbase` and build-essential.
     Buildd,
-    /// `required` and `important`: debootstrap's default.
+    /// `minbase` and those of priority important: debootstrap's default.
+    #[serde(alias = "debootstrap")]
     Important,
-    /// `required`, `important` and `standard`.
+    /// `important` and those of priority standard.
     Standard,
 }
-
-/// A text that names no variant.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "unknown variant {0:?}; known are minbase (or required), essential, apt, buildd, important (or \
-     debootstrap), standard and custom"
-)]
-pub struct UnknownVariant(String);
 
 impl Variant {
     /// The name that is written; others are understood, too.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Custom => "custom",
             Self::Essential => "essential",
             Self::Apt => "apt",
             Self::Minbase => "minbase",
@@ -46,15 +40,10 @@ impl Variant {
         }
     }
 
-    /// Whether the essential packages are in it.
-    pub(crate) fn has_essential(self) -> bool {
-        self != Self::Custom
-    }
-
     /// The priorities that are in it.
     pub(crate) fn priorities(self) -> &'static [&'static str] {
         match self {
-            Self::Custom | Self::Essential | Self::Apt => &[],
+            Self::Essential | Self::Apt => &[],
             Self::Minbase | Self::Buildd => &["required"],
             Self::Important => &["required", "important"],
             Self::Standard => &["required", "important", "standard"],
@@ -74,21 +63,5 @@ impl Variant {
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Variant {
-    type Err = UnknownVariant;
-    fn from_str(text: &str) -> Result<Self, UnknownVariant> {
-        Ok(match text {
-            "custom" => Self::Custom,
-            "essential" => Self::Essential,
-            "apt" => Self::Apt,
-            "minbase" | "required" => Self::Minbase,
-            "buildd" => Self::Buildd,
-            "important" | "debootstrap" | "-" => Self::Important,
-            "standard" => Self::Standard,
-            _ => return Err(UnknownVariant(text.chars().take(60).collect())),
-        })
     }
 }

@@ -116,6 +116,7 @@ impl Context<'_> {
             disk_limit: written.disk_limit,
             nspawn: written.nspawn,
             archive: written.archive,
+            lint: written.lint,
         })
     }
 

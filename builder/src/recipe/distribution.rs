@@ -2,6 +2,7 @@
 //! family of them.
 
 use super::name::{Component, Suite};
+use crate::debian::Variant;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -42,27 +43,4 @@ pub struct Debian {
     pub components: Vec<Component>,
     /// Whether recommended packages are installed too.
     pub recommends: bool,
-}
-
-/// Which packages a tree begins with, as mmdebstrap has them.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Variant {
-    /// Essential packages.
-    Essential,
-    /// Essential packages and apt.
-    Apt,
-    /// Essential packages, apt and those of priority required.
-    Required,
-    /// The same.
-    #[default]
-    Minbase,
-    /// `minbase` and build-essential.
-    Buildd,
-    /// `minbase` and those of priority important.
-    Important,
-    /// `important` and those of priority standard.
-    Standard,
 }

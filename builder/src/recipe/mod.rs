@@ -23,7 +23,7 @@ mod source;
 mod tests;
 mod written;
 
-pub use distribution::{Debian, Distribution, Family, Variant};
+pub use distribution::{Debian, Distribution, Family};
 pub(crate) use error::nearest;
 pub use error::{INCLUDE_MAX, Position, RECIPE_MAX, RecipeError};
 pub use name::{
@@ -31,7 +31,7 @@ pub use name::{
     Size, SourcePath, SshKey, Suite, Target, TimeZone, UnitName, UserName,
 };
 pub use source::{Body, Content, ENTRIES_MAX, FolderEntry, FolderNode, SOURCES_MAX};
-pub use written::{Archive, Comment, Network, Root, Sudo, Units, User};
+pub use written::{Archive, Comment, Lint, Network, Root, Sudo, Units, User};
 
 use hatchery_image::settings::{HostName, Nspawn, Resolved};
 use hatchery_image::{Architecture, ImageName};
@@ -85,6 +85,8 @@ pub struct Recipe {
     pub nspawn: Nspawn,
     /// The archives.
     pub archive: Archive,
+    /// What the lint lets be.
+    pub lint: Lint,
 }
 
 /// Where packages come from.

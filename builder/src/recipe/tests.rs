@@ -1,6 +1,7 @@
 //! Recipes from outside: what is accepted, and what each defect is told.
 
 use super::*;
+use crate::debian::Variant;
 use std::fs;
 
 const MINIMAL: &str = "name = \"x\"\ndistribution = \"debian\"\nrelease = \"trixie\"\n\

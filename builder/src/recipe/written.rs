@@ -6,7 +6,8 @@ use super::name::{
     FileMode, Locale, MirrorUrl, Owner, PackageName, PasswordHash, Size, SourcePath, SshKey, Suite,
     Target, TimeZone, UnitName, UserName,
 };
-use super::{Component, Distribution, Variant};
+use super::{Component, Distribution};
+use crate::debian::Variant;
 use hatchery_image::manifest::ArchiveFormat;
 use hatchery_image::settings::{AbsolutePath, Host0, HostName, Nspawn, OneOrMany, Resolved};
 use hatchery_image::{Architecture, ImageName};
@@ -95,6 +96,9 @@ pub(super) struct Written {
     /// The archives.
     #[serde(default)]
     pub(super) archive: Archive,
+    /// What the lint lets be.
+    #[serde(default)]
+    pub(super) lint: Lint,
 }
 
 /// A further repository.
@@ -244,6 +248,15 @@ pub struct Archive {
     pub zstd_level: i32,
     /// 0 to 9.
     pub xz_level: u32,
+}
+
+/// What the lint, which refuses images with keys, caches and traces of the
+/// build host in them, lets be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lint {
+    /// Files and folders that are in the image on purpose.
+    pub allow: Vec<AbsolutePath>,
 }
 
 /// Level of zstd unless the recipe says otherwise. A small trixie of 174 MB

@@ -84,7 +84,7 @@ impl Sources {
             version: None,
             source_date_epoch: environment::source_date_epoch()?.or(recipe.source_date_epoch),
             output: PathBuf::from("."),
-            traces: traces(&cache),
+            hostname: environment::hostname(),
             cache: Cache::open(&cache)?,
             client: Client::new()?,
             signer: None,
@@ -96,9 +96,4 @@ impl Sources {
             recipe,
         })
     }
-}
-
-/// Everything that a build makes lies beneath the cache's folder.
-fn traces(cache: &Path) -> Vec<Vec<u8>> {
-    vec![cache.as_os_str().as_encoded_bytes().to_vec()]
 }

@@ -15,7 +15,7 @@ use hatchery_image::archive::ArchiveError;
 use hatchery_image::durable::DurableError;
 use hatchery_image::place::PlaceError;
 use hatchery_image::progress::Interrupted;
-use hatchery_transfer::{Attempt, Failure, TransferError};
+use hatchery_transfer::TransferError;
 use std::io;
 use std::path::PathBuf;
 
@@ -155,6 +155,7 @@ fn of_repository(error: &RepositoryError) -> Kind {
     match error {
         RepositoryError::NoKey | RepositoryError::Refused { .. } => Kind::Trust,
         RepositoryError::Fetch(TransferError::Interrupted(_)) => Kind::Interrupted,
+        RepositoryError::Fetch(error) if error.is_distrusted() => Kind::Trust,
         RepositoryError::NoMirror | RepositoryError::Fetch(_) => Kind::Network,
         RepositoryError::State(_) => Kind::Other,
     }
@@ -166,20 +167,10 @@ fn of_image(error: &ImageError) -> Kind {
         ImageError::Mixed { .. } => Kind::Trust,
         ImageError::Fetch { source, .. } => match source {
             TransferError::Interrupted(_) => Kind::Interrupted,
-            TransferError::Everywhere { attempts, .. } if attempts.iter().any(is_wrong) => {
-                Kind::Trust
-            }
+            error if error.is_distrusted() => Kind::Trust,
             TransferError::Host { .. } => Kind::Host,
             _ => Kind::Network,
         },
         _ => Kind::Other,
     }
-}
-
-/// Whether a mirror had something else than what is signed.
-fn is_wrong(attempt: &Attempt) -> bool {
-    matches!(
-        attempt.failure,
-        Failure::Digest { .. } | Failure::Length { .. } | Failure::TooLong(_)
-    )
 }

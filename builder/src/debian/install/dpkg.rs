@@ -5,16 +5,20 @@ use super::InstallError;
 use crate::confine::{ConfineError, Confinement, Program, STATUS_FD, Said};
 use hatchery_image::Progress;
 use hatchery_image::progress::Running;
+use std::collections::HashSet;
 
 /// How to run it.
 pub(super) struct Dpkg<'d> {
     confinement: &'d Confinement,
     stage: &'d Running,
     progress: &'d Progress,
+    /// What was said to be installed, each of which counts once: dpkg says it
+    /// again after triggers.
+    installed: HashSet<String>,
 }
 
 impl<'d> Dpkg<'d> {
-    pub(super) const fn new(
+    pub(super) fn new(
         confinement: &'d Confinement,
         stage: &'d Running,
         progress: &'d Progress,
@@ -23,16 +27,17 @@ impl<'d> Dpkg<'d> {
             confinement,
             stage,
             progress,
+            installed: HashSet::new(),
         }
     }
 
     /// Configures these packages, or `--pending`: all that are unpacked.
-    pub(super) fn configure(&self, packages: &[&str]) -> Result<(), InstallError> {
+    pub(super) fn configure(&mut self, packages: &[&str]) -> Result<(), InstallError> {
         self.run("--configure", packages)
     }
 
     /// Runs an action.
-    pub(super) fn run(&self, action: &str, arguments: &[&str]) -> Result<(), InstallError> {
+    pub(super) fn run(&mut self, action: &str, arguments: &[&str]) -> Result<(), InstallError> {
         let status_fd = STATUS_FD.to_string();
         let mut argv = vec![
             "dpkg",
@@ -52,7 +57,7 @@ impl<'d> Dpkg<'d> {
             status: true,
             ..Program::default()
         };
-        let mut watch = Watch::new(self.stage);
+        let mut watch = Watch::new(self.stage, &mut self.installed);
         let mut listen = |said: Said<'_>| {
             if let Said::Status(line) = said {
                 watch.line(line);
@@ -68,13 +73,18 @@ impl<'d> Dpkg<'d> {
 /// Follows the lines.
 struct Watch<'p> {
     stage: &'p Running,
+    installed: &'p mut HashSet<String>,
     /// Package and message of the first error.
     error: Option<(String, String)>,
 }
 
 impl<'p> Watch<'p> {
-    const fn new(stage: &'p Running) -> Self {
-        Self { stage, error: None }
+    const fn new(stage: &'p Running, installed: &'p mut HashSet<String>) -> Self {
+        Self {
+            stage,
+            installed,
+            error: None,
+        }
     }
 
     /// One line: `status: PACKAGE: STATE`, `status: PACKAGE : error : TEXT`,
@@ -89,7 +99,9 @@ impl<'p> Watch<'p> {
         if let Some((package, message)) = rest.split_once(" : error : ") {
             let error = (package.to_owned(), message.to_owned());
             self.error.get_or_insert(error);
-        } else if rest.ends_with(": installed") {
+        } else if let Some(package) = rest.strip_suffix(": installed")
+            && self.installed.insert(package.to_owned())
+        {
             self.stage.advance(1);
         }
     }
@@ -146,7 +158,8 @@ mod tests {
     #[test]
     fn an_error_names_package_and_script() {
         let stage = Progress::silent().begin(Stage::Configure, None, Unit::Items);
-        let mut watch = Watch::new(&stage);
+        let mut installed = HashSet::new();
+        let mut watch = Watch::new(&stage, &mut installed);
         for line in [
             "processing: configure: foo:amd64",
             "status: foo:amd64: half-configured",
@@ -166,7 +179,7 @@ mod tests {
     #[test]
     fn an_error_without_a_package_stays_as_it_is() {
         let stage = Progress::silent().begin(Stage::Configure, None, Unit::Items);
-        let error = Watch::new(&stage).explain(failure());
+        let error = Watch::new(&stage, &mut HashSet::new()).explain(failure());
         assert!(matches!(error, InstallError::Confine(_)));
     }
 }

@@ -1,34 +1,10 @@
-//! The suites that a release of Debian consists of, and their mirrors.
+//! Where Debian's archive and its security updates are looked for.
 //!
-//! A stable release is three suites: itself, its updates between point
-//! releases, and security updates, which lie beside the archive on most
-//! mirrors (`debian-security` beside `debian`) and on their own on some.
+//! Security updates lie beside the archive on most mirrors (`debian-security`
+//! beside `debian`) and on their own on some.
 
-use super::{Repository, Role};
 use crate::host::Source;
-use hatchery_image::Keyring;
 use hatchery_transfer::Location;
-
-/// Suites that have no others on top of them.
-const ROLLING: [&str; 4] = ["sid", "unstable", "experimental", "rc-buggy"];
-
-/// Which suites besides the release itself are used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Suites {
-    /// `RELEASE-updates`.
-    pub updates: bool,
-    /// `RELEASE-security`.
-    pub security: bool,
-}
-
-impl Default for Suites {
-    fn default() -> Self {
-        Self {
-            updates: true,
-            security: true,
-        }
-    }
-}
 
 /// Where the archive and its security updates may be found, the best first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,43 +68,6 @@ fn security_beside(archive: &Location) -> Option<Location> {
     }
 }
 
-/// The repositories of a release of Debian.
-#[must_use]
-pub fn repositories(
-    release: &str,
-    components: &[String],
-    suites: Suites,
-    mirrors: &Mirrors,
-    keyring: &Keyring,
-) -> Vec<Repository> {
-    let repository = |suite: String, locations: &[Location], role| Repository {
-        suite,
-        components: components.to_vec(),
-        locations: locations.to_vec(),
-        keyring: keyring.clone(),
-        role,
-    };
-    let mut found = vec![repository(release.to_owned(), &mirrors.archive, Role::Base)];
-    if ROLLING.contains(&release) {
-        return found;
-    }
-    if suites.updates {
-        found.push(repository(
-            format!("{release}-updates"),
-            &mirrors.archive,
-            Role::Additional,
-        ));
-    }
-    if suites.security {
-        found.push(repository(
-            format!("{release}-security"),
-            &mirrors.security,
-            Role::Additional,
-        ));
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,30 +113,5 @@ mod tests {
             "/srv/mirror/debian-security http://named.example/debian-security/ \
              http://near.example/debian-security/ https://far.example/debian-security/"
         );
-    }
-
-    #[test]
-    fn a_stable_release_is_three_suites_and_sid_is_one() {
-        let suites = |release, which| {
-            let found = repositories(
-                release,
-                &["main".into()],
-                which,
-                &Mirrors::default(),
-                &Keyring::default(),
-            );
-            let names: Vec<_> = found.into_iter().map(|r| r.suite).collect();
-            names.join(" ")
-        };
-        assert_eq!(
-            suites("trixie", Suites::default()),
-            "trixie trixie-updates trixie-security"
-        );
-        assert_eq!(suites("sid", Suites::default()), "sid");
-        let plain = Suites {
-            updates: false,
-            security: false,
-        };
-        assert_eq!(suites("trixie", plain), "trixie");
     }
 }

@@ -1,0 +1,187 @@
+//! The one mapping of failures to exit codes.
+
+use super::{Code, Failure};
+use hatchery_image::files::ImageFilesError;
+use hatchery_image::keyring::KeyringError;
+use hatchery_image::progress::Interrupted;
+#[cfg(feature = "sign")]
+use hatchery_image::signer::SignerError;
+use hatchery_transfer::TransferError;
+use std::error::Error;
+use std::io;
+
+/// What one cause means; none if it only says that something failed.
+pub(super) fn code(cause: &(dyn Error + 'static)) -> Option<Code> {
+    if let Some(failure) = cause.downcast_ref::<Failure>() {
+        return Some(failure.code);
+    }
+    if cause.is::<Interrupted>() {
+        return Some(Code::Interrupted);
+    }
+    #[cfg(feature = "sign")]
+    if let Some(error) = cause.downcast_ref::<SignerError>() {
+        return of_signer(error);
+    }
+    None.or_else(|| cause.downcast_ref().and_then(of_keyring))
+        .or_else(|| cause.downcast_ref().and_then(of_transfer))
+        .or_else(|| cause.downcast_ref().and_then(of_image))
+        .or_else(|| of_builder(cause))
+        .or_else(|| of_mirror(cause))
+        .or_else(|| of_importer(cause))
+        .or_else(|| cause.downcast_ref().and_then(of_io))
+}
+
+fn of_keyring(error: &KeyringError) -> Option<Code> {
+    match error {
+        KeyringError::Read { .. }
+        | KeyringError::Data(_)
+        | KeyringError::Make { .. }
+        | KeyringError::Write(_) => None,
+        _ => Some(Code::Trust),
+    }
+}
+
+fn of_image(error: &ImageFilesError) -> Option<Code> {
+    use ImageFilesError as E;
+    match error {
+        E::Listing { .. } | E::Size { .. } | E::Digest { .. } => Some(Code::Trust),
+        _ => None,
+    }
+}
+
+#[cfg(feature = "serve")]
+fn of_mirror(cause: &(dyn Error + 'static)) -> Option<Code> {
+    use hatchery_mirror::{CatalogError as C, PublishError as P, StoreError as S};
+    let store = |error: &S| match error {
+        S::NotAStore { .. } | S::NotEmpty { .. } => Some(Code::Conflict),
+        _ => None,
+    };
+    let publish = |error: &P| match error {
+        P::Taken { .. } | P::Ambiguous { .. } => Some(Code::Conflict),
+        P::Damaged { .. } | P::Changed { .. } => Some(Code::Trust),
+        _ => None,
+    };
+    let catalog = |error: &C| match error {
+        C::None { .. } => Some(Code::Conflict),
+        C::NotListed { .. } | C::Clock { .. } | C::Repository { .. } => Some(Code::Trust),
+        C::Envelope { .. } | C::Payload { .. } => Some(Code::Trust),
+        _ => None,
+    };
+    None.or_else(|| cause.downcast_ref().and_then(store))
+        .or_else(|| cause.downcast_ref().and_then(publish))
+        .or_else(|| cause.downcast_ref().and_then(catalog))
+}
+
+#[cfg(not(feature = "serve"))]
+fn of_mirror(_: &(dyn Error + 'static)) -> Option<Code> {
+    None
+}
+
+#[cfg(feature = "build")]
+fn of_builder(cause: &(dyn Error + 'static)) -> Option<Code> {
+    use hatchery_builder::debian::{self, ResolveError};
+    use hatchery_builder::lint::LintError;
+    use hatchery_builder::plan::LockError;
+    use hatchery_builder::recipe::RecipeError;
+    use hatchery_builder::settings::{AccountsError, SettingsError};
+    use hatchery_builder::userns::UsernsError;
+    use debian::RepositoryError as R;
+    let is_recipes = cause.is::<RecipeError>()
+        || cause.is::<ResolveError>()
+        || cause.is::<LockError>()
+        || cause.is::<AccountsError>()
+        || cause.is::<debian::RepositoryKeyError>()
+        || matches!(cause.downcast_ref(), Some(SettingsError::Missing { .. }))
+        || matches!(
+            cause.downcast_ref(),
+            Some(R::Suite(_) | R::Component { .. } | R::Architecture { .. })
+        );
+    if is_recipes {
+        return Some(Code::Recipe);
+    }
+    match (cause.downcast_ref(), cause.downcast_ref()) {
+        (Some(LintError::Found(_)), _) => Some(Code::Check),
+        (_, Some(UsernsError::System { .. })) | (_, None) => None,
+        (_, Some(_)) => Some(Code::Host),
+    }
+}
+
+#[cfg(not(feature = "build"))]
+fn of_builder(_: &(dyn Error + 'static)) -> Option<Code> {
+    None
+}
+
+#[cfg(feature = "import")]
+fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
+    use hatchery_importer::check::CheckError;
+    use hatchery_importer::config::ConfigError;
+    use hatchery_importer::import::Kind;
+    use hatchery_importer::{ImportError, RemoveError};
+    let import = |error: &ImportError| match error.kind() {
+        Kind::Trust => Some(Code::Trust),
+        Kind::Network => Some(Code::Network),
+        Kind::Conflict => Some(Code::Conflict),
+        Kind::Host => Some(Code::Host),
+        Kind::Interrupted => Some(Code::Interrupted),
+        Kind::Other => None,
+    };
+    let remove = |error: &RemoveError| match error {
+        RemoveError::NotFound { .. } | RemoveError::NotATree { .. } | RemoveError::Running { .. } => {
+            Some(Code::Conflict)
+        }
+        _ => None,
+    };
+    let config = |error: &ConfigError| match error {
+        ConfigError::Read { .. } => None,
+        _ => Some(Code::Recipe),
+    };
+    let check = |error: &CheckError| matches!(error, CheckError::NotRoot).then_some(Code::Host);
+    None.or_else(|| cause.downcast_ref().and_then(import))
+        .or_else(|| cause.downcast_ref().and_then(remove))
+        .or_else(|| cause.downcast_ref().and_then(config))
+        .or_else(|| cause.downcast_ref().and_then(check))
+}
+
+#[cfg(not(feature = "import"))]
+fn of_importer(_: &(dyn Error + 'static)) -> Option<Code> {
+    None
+}
+
+#[cfg(feature = "sign")]
+fn of_signer(error: &SignerError) -> Option<Code> {
+    match error {
+        SignerError::NoGpg(_) => Some(Code::Host),
+        SignerError::Text(_) => Some(Code::Usage),
+        SignerError::NoKey { .. } => Some(Code::Conflict),
+        _ => None,
+    }
+}
+
+fn of_transfer(error: &TransferError) -> Option<Code> {
+    match error {
+        error if error.is_distrusted() => Some(Code::Trust),
+        TransferError::Everywhere { .. } | TransferError::NoLocation { .. } => Some(Code::Network),
+        TransferError::OverLimit { .. } => Some(Code::Trust),
+        _ => None,
+    }
+}
+
+fn of_io(error: &io::Error) -> Option<Code> {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::PermissionDenied
+        | Kind::StorageFull
+        | Kind::QuotaExceeded
+        | Kind::FileTooLarge
+        | Kind::ReadOnlyFilesystem => Some(Code::Host),
+        Kind::ConnectionRefused
+        | Kind::ConnectionReset
+        | Kind::ConnectionAborted
+        | Kind::HostUnreachable
+        | Kind::NetworkUnreachable
+        | Kind::NetworkDown
+        | Kind::TimedOut => Some(Code::Network),
+        Kind::AddrInUse => Some(Code::Conflict),
+        _ => None,
+    }
+}
