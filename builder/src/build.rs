@@ -5,7 +5,7 @@ use crate::base::{self, Base, BaseError, Bases};
 use crate::confine::Confinement;
 use crate::host::Source;
 use crate::layer::{Layer, LayerError};
-use crate::lint::{LintError, Traces, lint};
+use crate::lint::{LintError, lint};
 use crate::pack::{PackError, Parts};
 use crate::plan::{Lock, LockError, Plan};
 use crate::recipe::{Family, Recipe};
@@ -293,21 +293,20 @@ fn configured(
 
 /// Refuses a tree that holds what no image may hold.
 fn linted(request: &BuildRequest, root: &Path, progress: &Progress) -> Result<(), BuildError> {
-    // Everything that a build makes lies beneath one of these.
-    let folder = |name| {
-        let path = request.cache.root().join(name).join(STAGING_PREFIX);
-        path.into_os_string().into_encoded_bytes()
-    };
-    let traces = Traces {
-        folders: vec![folder(WORK), folder(base::FOLDER)],
-        hostname: request.hostname.clone(),
-    };
-    lint(root, &request.recipe, &traces, request.threads, progress).map_err(|source| {
-        BuildError::Lint {
-            name: request.recipe.name.to_string(),
-            source,
-        }
+    let hostname = request.hostname.as_deref();
+    lint(root, &request.recipe, hostname, progress).map_err(|source| BuildError::Lint {
+        name: request.recipe.name.to_string(),
+        source,
     })
+}
+
+/// What paths of everything begin with that a build makes.
+fn traces(cache: &Cache) -> Vec<Vec<u8>> {
+    let folders = [WORK, base::FOLDER].map(|name| cache.root().join(name).join(STAGING_PREFIX));
+    folders
+        .into_iter()
+        .map(|path| path.into_os_string().into_encoded_bytes())
+        .collect()
 }
 
 /// Packs, lists, and signs.
@@ -319,12 +318,14 @@ fn packed(
     epoch: i64,
     progress: &Progress,
 ) -> Result<Manifest, BuildError> {
+    let traces = traces(&request.cache);
     let parts = Parts {
         recipe: &request.recipe,
         plan,
         version: request.version.as_ref(),
         source_date_epoch: epoch,
         threads: request.threads,
+        traces: &traces,
     };
     let failed = |source| BuildError::Pack {
         name: request.recipe.name.to_string(),

@@ -52,6 +52,8 @@ pub struct Parts<'a> {
     pub source_date_epoch: i64,
     /// Threads to pack with.
     pub threads: usize,
+    /// See [`PackOptions::traces`].
+    pub traces: &'a [Vec<u8>],
 }
 
 /// Packs the tree at `root` into an empty folder, without signing.
@@ -80,6 +82,7 @@ pub fn image(
             .contains(&ArchiveFormat::TarXz)
             .then_some(recipe.archive.xz_level),
         threads: parts.threads,
+        traces: parts.traces.to_vec(),
     };
     let packed = pack(root, directory, recipe.name.as_str(), &options, progress)
         .map_err(PackError::Archive)?;

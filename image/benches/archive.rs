@@ -38,6 +38,7 @@ fn main() {
         zstd_level: level,
         xz_level: None,
         threads: THREADS,
+        traces: Vec::new(),
     };
     let mut times = [const { Vec::new() }; 4];
     let mut sizes = (0, 0);

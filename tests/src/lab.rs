@@ -63,6 +63,7 @@ pub fn pack_tree(
         zstd_level: 1,
         xz_level: Some(0),
         threads: 2,
+        traces: Vec::new(),
     };
     let silent = Progress::silent();
     let packed = pack(rootfs, directory, name, &options, &silent).expect("archives");

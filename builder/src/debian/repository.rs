@@ -230,12 +230,26 @@ impl Fetching<'_> {
             return Ok(index);
         }
         let file = self.download(listed, folder, path, release, locations)?;
-        let text = decompress(file, listed, path)?;
         let failed = |source| RepositoryError::Index {
             path: path.to_owned(),
             source,
         };
-        let condensed = condense(&text, architecture).map_err(failed)?;
+        let limit = listed.plain_size.unwrap_or(INDEX_MAX).min(INDEX_MAX);
+        let reader =
+            decompressed(file, listed.form).map_err(|source| RepositoryError::Decompress {
+                path: path.to_owned(),
+                source,
+            })?;
+        let condensed = condense(reader.take(limit + 1), architecture).map_err(failed)?;
+        let is_expected = listed
+            .plain_size
+            .is_none_or(|size| size == condensed.length);
+        if condensed.length > limit || !is_expected {
+            return Err(RepositoryError::Length {
+                path: path.to_owned(),
+                expected: listed.plain_size.unwrap_or(limit),
+            });
+        }
         if let Some(why) = &condensed.why {
             self.progress.warn(format!(
                 "{} packages of {path} cannot be used; the first: {why}",
@@ -364,43 +378,18 @@ fn listed(release: &Release, path: &str) -> Result<Listed, RepositoryError> {
     })
 }
 
-/// All of an index, within its limits.
-fn decompress(file: File, listed: &Listed, path: &str) -> Result<String, RepositoryError> {
-    let failed = |source| RepositoryError::Decompress {
-        path: path.to_owned(),
-        source,
-    };
-    let limit = listed.plain_size.unwrap_or(INDEX_MAX).min(INDEX_MAX);
-    let reader: Box<dyn Read> = match listed.form {
+/// The text of an index as a stream.
+fn decompressed(file: File, form: Form) -> io::Result<Box<dyn Read>> {
+    Ok(match form {
         Form::Xz => {
-            let flags = liblzma::stream::CONCATENATED;
-            let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_MAX, flags)
-                .map_err(|e| failed(e.into()))?;
-            Box::new(liblzma::read::XzDecoder::new_stream(
-                io::BufReader::new(file),
-                stream,
-            ))
+            // Its digest was verified: checking sums again would only cost time.
+            let flags = liblzma::stream::CONCATENATED | liblzma::stream::IGNORE_CHECK;
+            let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_MAX, flags)?;
+            let file = io::BufReader::new(file);
+            Box::new(liblzma::read::XzDecoder::new_stream(file, stream))
         }
         Form::Gzip => Box::new(flate2::read::MultiGzDecoder::new(file)),
         Form::Plain => Box::new(file),
-    };
-    let mut bytes = Vec::with_capacity(
-        usize::try_from(listed.plain_size.unwrap_or(0).min(INDEX_MAX)).unwrap_or(0),
-    );
-    reader
-        .take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    let length = bytes.len() as u64;
-    if length > limit || listed.plain_size.is_some_and(|size| size != length) {
-        return Err(RepositoryError::Length {
-            path: path.to_owned(),
-            expected: listed.plain_size.unwrap_or(limit),
-        });
-    }
-    String::from_utf8(bytes).map_err(|_| RepositoryError::Index {
-        path: path.to_owned(),
-        source: IndexError::Encoding,
     })
 }
 

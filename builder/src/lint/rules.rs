@@ -3,12 +3,8 @@
 //! Collected from systemd's "Building Images Safely", from what mkosi and
 //! mmdebstrap remove, and from where Debian's and Arch's packages make keys.
 
-use super::{Finding, Traces};
 use crate::recipe::Recipe;
 use memchr::memmem;
-
-/// What a path of the build host is called.
-pub(super) const TRACE: &str = "a path of the build host";
 
 const MACHINE_ID: &str = "a machine-id";
 const HOST_KEY: &str = "an SSH host key";
@@ -95,43 +91,34 @@ pub(super) struct Rules<'a> {
 }
 
 impl<'a> Rules<'a> {
-    pub(super) fn new(recipe: &'a Recipe, traces: &'a Traces) -> Self {
+    pub(super) fn new(recipe: &'a Recipe, hostname: Option<&'a str>) -> Self {
         // An image may well be called like the host that builds it, and every
         // system is called localhost.
-        let hostname = traces.hostname.as_deref().filter(|name| {
+        let hostname = hostname.filter(|name| {
             let own = recipe.hostname.as_ref().map(|h| h.as_str());
             !name.is_empty() && *name != "localhost" && own != Some(*name)
         });
         Self { recipe, hostname }
     }
 
-    /// Adds a finding, unless the recipe allows it.
-    pub(super) fn report(&self, found: &mut Vec<Finding>, path: &str, what: &'static str) {
+    /// Whether a file that is called so has to be looked at.
+    pub(super) fn concern(&self, path: &str) -> bool {
+        is_own(path) || NAMES.iter().any(|(pattern, _)| matches(pattern, path))
+    }
+
+    /// What a file is that is called so and begins with these bytes, if no
+    /// image may hold it and the recipe does not allow it.
+    pub(super) fn judge(&self, path: &str, bytes: &[u8]) -> Option<&'static str> {
+        let what = by_name(path, bytes.len()).or_else(|| self.by_content(path, bytes))?;
         let allows = |allowed: &str| {
             path.strip_prefix(allowed)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        if !self.recipe.lint.allow.iter().any(|p| allows(p.relative())) {
-            found.push(Finding {
-                path: path.to_owned(),
-                what,
-            });
-        }
+        let mut allowed = self.recipe.lint.allow.iter();
+        (!allowed.any(|p| allows(p.relative()))).then_some(what)
     }
 
-    /// What a file is that is called so and has so many bytes, if that alone
-    /// decides.
-    pub(super) fn by_name(&self, path: &str, length: u64) -> Option<&'static str> {
-        let (_, what) = NAMES.iter().find(|(pattern, _)| matches(pattern, path))?;
-        if length == 0 && ![HOST_KEY, CREDENTIAL].contains(what) {
-            return None;
-        }
-        // Public keys are told apart from private ones by name alone.
-        (*what != CREDENTIAL || !path.ends_with(".pub")).then_some(what)
-    }
-
-    /// What a file is that begins with these bytes, if it must not be there.
-    pub(super) fn by_content(&self, path: &str, bytes: &[u8]) -> Option<&'static str> {
+    fn by_content(&self, path: &str, bytes: &[u8]) -> Option<&'static str> {
         let trimmed = bytes.trim_ascii();
         match path {
             "etc/machine-id" if !matches!(trimmed, b"" | b"uninitialized") => Some(MACHINE_ID),
@@ -160,6 +147,15 @@ impl<'a> Rules<'a> {
             .split_whitespace()
             .any(|word| word == hostname || word.split('.').next() == Some(hostname))
     }
+}
+
+/// What a file is that is called so, if that alone decides.
+fn by_name(path: &str, length: usize) -> Option<&'static str> {
+    let (_, what) = NAMES.iter().find(|(pattern, _)| matches(pattern, path))?;
+    let matters_empty = [HOST_KEY, CREDENTIAL].contains(what);
+    // Public keys are told apart from private ones by name alone.
+    let is_public = *what == CREDENTIAL && path.ends_with(".pub");
+    ((length > 0 || matters_empty) && !is_public).then_some(*what)
 }
 
 fn is_own(path: &str) -> bool {

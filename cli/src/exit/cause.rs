@@ -79,13 +79,13 @@ fn of_mirror(_: &(dyn Error + 'static)) -> Option<Code> {
 
 #[cfg(feature = "build")]
 fn of_builder(cause: &(dyn Error + 'static)) -> Option<Code> {
+    use debian::RepositoryError as R;
     use hatchery_builder::debian::{self, ResolveError};
     use hatchery_builder::lint::LintError;
     use hatchery_builder::plan::LockError;
     use hatchery_builder::recipe::RecipeError;
     use hatchery_builder::settings::{AccountsError, SettingsError};
     use hatchery_builder::userns::UsernsError;
-    use debian::RepositoryError as R;
     let is_recipes = cause.is::<RecipeError>()
         || cause.is::<ResolveError>()
         || cause.is::<LockError>()
@@ -126,9 +126,9 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
         Kind::Other => None,
     };
     let remove = |error: &RemoveError| match error {
-        RemoveError::NotFound { .. } | RemoveError::NotATree { .. } | RemoveError::Running { .. } => {
-            Some(Code::Conflict)
-        }
+        RemoveError::NotFound { .. }
+        | RemoveError::NotATree { .. }
+        | RemoveError::Running { .. } => Some(Code::Conflict),
         _ => None,
     };
     let config = |error: &ConfigError| match error {

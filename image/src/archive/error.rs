@@ -42,6 +42,14 @@ pub enum ArchiveError {
         /// Why.
         what: &'static str,
     },
+    /// Something in the tree tells of the host that packs it.
+    #[error("{}: it holds {trace:?}, which is a path of this host", shown(path))]
+    Trace {
+        /// The entry.
+        path: Vec<u8>,
+        /// What it holds.
+        trace: String,
+    },
     /// An archive could not be written.
     #[error("cannot {doing} {path}")]
     Write {

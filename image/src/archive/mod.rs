@@ -31,6 +31,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 pub mod toc;
+mod trace;
 mod unpack;
 mod verified;
 mod walk;
@@ -53,6 +54,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use trace::Watch;
 
 /// Most workers that compress. More would take more memory than a build may:
 /// about 20 MiB each at level 3.
@@ -73,6 +75,9 @@ pub struct PackOptions {
     pub xz_level: Option<u32>,
     /// Threads; the bytes do not depend on them.
     pub threads: usize,
+    /// Texts that tell of the host that packs, such as the folders that it
+    /// worked in: an entry that holds one is refused.
+    pub traces: Vec<Vec<u8>>,
 }
 
 /// What packing made.
@@ -134,7 +139,7 @@ pub fn pack(
             scope.spawn(move || compress::work(level, &batches, &done));
         }
         drop((for_workers, to_collector));
-        let hashing = scope.spawn(move || digest(&for_hasher));
+        let hashing = scope.spawn(move || digest(&for_hasher, &options.traces));
         let collecting = scope.spawn(move || {
             collector.collect(&for_collector)?;
             Ok::<_, ArchiveError>(collector)
@@ -149,9 +154,10 @@ pub fn pack(
 
         // All batches are handed on, so everybody comes to an end. The error
         // that stopped the others is the one to report.
-        let tar = hashing.join().expect("digesting does not panic");
+        let digested = hashing.join().expect("digesting does not panic");
         let collected = collecting.join().expect("collecting does not panic");
         let second = writing_xz.map(|t| t.join().expect("compressing does not panic"));
+        let tar = digested?;
         let (unpacked, collector) = match (read, collected, &second) {
             (Err(ArchiveError::Stopped), Err(error), _) => return Err(error),
             (Err(ArchiveError::Stopped), Ok(_), Some(Err(_))) => {
@@ -180,14 +186,17 @@ pub fn pack(
 /// Highest level for table of contents and skeleton.
 const TABLE_LEVEL_MAX: i32 = 9;
 
-fn digest(batches: &Receiver<Arc<Batch>>) -> Tar {
+/// Digests the tar stream, and looks through it.
+fn digest(batches: &Receiver<Arc<Batch>>, traces: &[Vec<u8>]) -> Result<Tar, ArchiveError> {
     let mut hashing = Hashing::new(io::sink());
+    let mut watch = Watch::new(traces);
     for batch in batches {
+        watch.look(&batch)?;
         hashing
             .write_all(&batch.bytes)
             .expect("a sink takes everything");
     }
     let size = hashing.length();
     let (_, sha256) = hashing.finish();
-    Tar { size, sha256 }
+    Ok(Tar { size, sha256 })
 }

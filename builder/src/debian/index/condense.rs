@@ -10,14 +10,19 @@ use crate::debian::dependency;
 use crate::plan::PackageName;
 use deb822_fast::borrowed::{BorrowedParagraph, iter_paragraphs_borrowed};
 use hatchery_image::{RelativePath, Sha256};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::{self, Read};
+use std::sync::Arc;
 
-/// Below this many bytes an index is condensed on one thread.
-const PARALLEL_MIN: usize = 1 << 20;
+/// An index is condensed in parts of so many bytes.
+const PART: u64 = 2 << 20;
 
 /// A condensed index.
 pub(crate) struct Condensed {
     pub(crate) text: String,
+    /// Bytes of the whole `Packages` file.
+    pub(crate) length: u64,
     /// How many stanzas were left out as unusable.
     pub(crate) left_out: usize,
     /// Why the first of them was.
@@ -25,8 +30,11 @@ pub(crate) struct Condensed {
 }
 
 /// Why a `Packages` file cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum IndexError {
+    /// It cannot be decompressed.
+    #[error("the index of packages cannot be decompressed")]
+    Read(#[source] Arc<io::Error>),
     /// It is not deb822.
     #[error("the index of packages cannot be read: {0}")]
     Syntax(String),
@@ -48,55 +56,77 @@ struct Lines {
 }
 
 /// Condenses a `Packages` file to what of it can be installed on
-/// `architecture`.
-pub(crate) fn condense(packages: &str, architecture: &str) -> Result<Condensed, IndexError> {
-    let parts: Vec<Result<Lines, IndexError>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = split(packages)
-            .into_iter()
-            .map(|part| scope.spawn(move || condense_part(part, architecture)))
-            .collect();
-        threads
-            .into_iter()
-            .map(|t| {
-                t.join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+/// `architecture`. What has been read is condensed by other threads while the
+/// rest is still being decompressed; the result does not depend on it.
+pub(crate) fn condense(packages: impl Read, architecture: &str) -> Result<Condensed, IndexError> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (to_threads, parts) = crossbeam_channel::bounded::<(usize, String)>(threads);
+    let (all, length) = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads)
+            .map(|_| {
+                let parts = parts.clone();
+                scope.spawn(move || {
+                    let lines =
+                        |(n, part): (usize, String)| (n, condense_part(&part, architecture));
+                    parts.iter().map(lines).collect::<Vec<_>>()
+                })
             })
-            .collect()
+            .collect();
+        drop(parts);
+        let length = split(packages, |n, part| {
+            // The threads take parts for as long as there are some.
+            let _ = to_threads.send((n, part));
+        });
+        drop(to_threads);
+        let mut all = BTreeMap::new();
+        for thread in threads {
+            let lines = thread.join();
+            all.extend(lines.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        (all, length)
     });
-    let mut all = Lines::default();
-    for part in parts {
+    let length = length?;
+    let mut sum = Lines::default();
+    for part in all.into_values() {
         let part = part?;
-        all.text.push_str(&part.text);
-        all.count += part.count;
-        all.left_out += part.left_out;
-        all.why = all.why.or(part.why);
+        sum.text.push_str(&part.text);
+        sum.count += part.count;
+        sum.left_out += part.left_out;
+        sum.why = sum.why.or(part.why);
     }
-    if all.count > PACKAGES_MAX {
+    if sum.count > PACKAGES_MAX {
         return Err(IndexError::TooMany);
     }
     Ok(Condensed {
-        text: assemble(&all),
-        left_out: all.left_out,
-        why: all.why,
+        text: assemble(&sum),
+        length,
+        left_out: sum.left_out,
+        why: sum.why,
     })
 }
 
-/// Splits between stanzas, one part a processor.
-fn split(packages: &str) -> Vec<&str> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let parts = threads.min(packages.len() / PARALLEL_MIN).max(1);
-    let mut rest = packages;
-    let mut found = Vec::with_capacity(parts);
-    for left in (2..=parts).rev() {
-        // Where the middle of a character would be, the break is a bit later.
-        let near = (rest.len() / left..rest.len()).find(|at| rest.is_char_boundary(*at));
-        let cut = near.and_then(|at| Some(at + rest[at..].find("\n\n")? + 1));
-        let (part, after) = rest.split_at(cut.unwrap_or(rest.len()));
-        found.push(part);
-        rest = after;
+/// Reads all, and hands on numbered parts of about [`PART`] bytes that end
+/// between stanzas. Returns how many bytes there were.
+fn split(mut packages: impl Read, mut part: impl FnMut(usize, String)) -> Result<u64, IndexError> {
+    let mut bytes = Vec::new();
+    let mut length = 0;
+    for number in 0.. {
+        let read = packages.by_ref().take(PART).read_to_end(&mut bytes);
+        let read = read.map_err(|e| IndexError::Read(Arc::new(e)))?;
+        length += read as u64;
+        let end = match memchr::memmem::rfind(&bytes, b"\n\n") {
+            _ if read == 0 => bytes.len(),
+            Some(at) => at + 1,
+            None => continue,
+        };
+        let rest = bytes.split_off(end);
+        let text = String::from_utf8(std::mem::replace(&mut bytes, rest));
+        part(number, text.map_err(|_| IndexError::Encoding)?);
+        if read == 0 {
+            break;
+        }
     }
-    found.push(rest);
-    found
+    Ok(length)
 }
 
 fn condense_part(packages: &str, architecture: &str) -> Result<Lines, IndexError> {
@@ -275,13 +305,13 @@ mod tests {
             ("SHA256", "MD5sum"),
         ] {
             let text = stanza("").replace(from, to);
-            let condensed = condense(&text, "amd64").unwrap();
+            let condensed = condense(text.as_bytes(), "amd64").unwrap();
             assert_eq!(condensed.left_out, 1, "{to}");
             assert!(condensed.why.is_some());
             assert!(condensed.text.starts_with("0 0\n"), "{to}");
         }
         let other = stanza("").replace("amd64", "arm64");
-        assert_eq!(condense(&other, "amd64").unwrap().left_out, 0);
+        assert_eq!(condense(other.as_bytes(), "amd64").unwrap().left_out, 0);
     }
 
     #[test]
@@ -292,17 +322,27 @@ mod tests {
                     .replace("Package: a", &format!("Package: a{}", (i * 7919) % 20_000))
             })
             .collect();
-        assert!(split(&text).len() > 1 || std::thread::available_parallelism().unwrap().get() == 1);
-        assert_eq!(split(&text).concat(), text);
-        let condensed = condense(&text, "amd64").unwrap().text;
+        let mut parts = Vec::new();
+        let length = split(text.as_bytes(), |_, part| parts.push(part)).unwrap();
+        assert!(parts.len() > 1 && parts.concat() == text);
+        assert_eq!(length, text.len() as u64);
+        let condensed = condense(text.as_bytes(), "amd64").unwrap().text;
         assert!(condensed.starts_with("20000 0\na0\t"));
         let whole = assemble(&condense_part(&text, "amd64").unwrap());
         assert!(condensed == whole);
     }
 
     #[test]
+    fn a_stanza_that_is_longer_than_a_part_stays_whole() {
+        let long = stanza(&format!("Description: {}\n", "x".repeat(5 << 20)));
+        let text = format!("{long}{}", stanza("").replace("Package: a", "Package: b"));
+        let condensed = condense(text.as_bytes(), "amd64").unwrap().text;
+        assert!(condensed.starts_with("2 0\na\t"), "{}", &condensed[..20]);
+    }
+
+    #[test]
     fn tabs_cannot_shift_columns() {
-        let condensed = condense(&stanza("Depends: b\tc,\n\td\te"), "amd64").unwrap();
+        let condensed = condense(stanza("Depends: b\tc,\n\td\te").as_bytes(), "amd64").unwrap();
         let line = condensed.text.lines().nth(1).unwrap();
         assert_eq!(line.split('\t').count(), COLUMNS);
     }

@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn an_index_is_condensed_and_read() {
-        let index = Index::new(condense(TEXT, "amd64").unwrap().text).unwrap();
+        let index = Index::new(condense(TEXT.as_bytes(), "amd64").unwrap().text).unwrap();
         assert_eq!(index.len(), 2);
         assert_eq!(index.names().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(index.named("b"), [0]);
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn an_empty_index_is_one() {
-        let index = Index::new(condense("", "amd64").unwrap().text).unwrap();
+        let index = Index::new(condense(&b""[..], "amd64").unwrap().text).unwrap();
         assert_eq!(index.len(), 0);
         assert!(index.named("a").is_empty());
         assert_eq!(index.providers("a").count(), 0);
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn damaged_texts_are_refused_without_a_panic() {
-        let good = condense(TEXT, "amd64").unwrap().text;
+        let good = condense(TEXT.as_bytes(), "amd64").unwrap().text;
         for end in 0..good.len() {
             assert!(Index::new(good[..end].to_owned()).is_err(), "{end}");
         }

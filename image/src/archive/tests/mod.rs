@@ -3,6 +3,7 @@
 
 mod hostile;
 mod round_trip;
+mod trace;
 
 use super::*;
 use crate::manifest::ArchiveFormat;
@@ -21,6 +22,7 @@ fn options(threads: usize, xz: Option<u32>) -> PackOptions {
         zstd_level: 1,
         xz_level: xz,
         threads,
+        traces: Vec::new(),
     }
 }
 
