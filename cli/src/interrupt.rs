@@ -31,9 +31,11 @@ pub(crate) fn watch(terminal: &Terminal) -> anyhow::Result<()> {
         .spawn(move || {
             runtime.block_on(async move {
                 let mut signals = Signals(interrupt, terminate, hangup);
-                signals.next().await;
+                let is_keyboard = signals.next().await;
                 stop.store(true, Ordering::Relaxed);
-                notice("stopping; once more to exit at once");
+                if is_keyboard {
+                    notice("stopping; once more to exit at once");
+                }
                 signals.next().await;
                 exit::at_once();
             });
@@ -45,11 +47,12 @@ pub(crate) fn watch(terminal: &Terminal) -> anyhow::Result<()> {
 struct Signals(Signal, Signal, Signal);
 
 impl Signals {
-    async fn next(&mut self) {
+    /// Waits for one; whether it was Ctrl-C.
+    async fn next(&mut self) -> bool {
         tokio::select! {
-            _ = self.0.recv() => (),
-            _ = self.1.recv() => (),
-            _ = self.2.recv() => (),
+            _ = self.0.recv() => true,
+            _ = self.1.recv() => false,
+            _ = self.2.recv() => false,
         }
     }
 }

@@ -31,7 +31,10 @@ impl Mirror {
         fs::create_dir_all(folder).expect("the tmpfs is writable");
         let state = Arc::new(State {
             folder: folder.to_owned(),
-            upstream: host_mirror(),
+            upstream: hatchery_tests::host::mirror()
+                .expect("the host's apt sources name a Debian mirror")
+                .trim_end_matches('/')
+                .to_owned(),
             fetched: AtomicU64::new(0),
         });
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports");
@@ -127,32 +130,4 @@ impl State {
         }
         fs::read(local).ok()
     }
-}
-
-/// The first Debian mirror of the host's apt sources.
-fn host_mirror() -> String {
-    let mut texts = vec![fs::read_to_string("/etc/apt/sources.list").unwrap_or_default()];
-    for entry in fs::read_dir("/etc/apt/sources.list.d")
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
-        if entry
-            .path()
-            .extension()
-            .is_some_and(|e| e == "sources" || e == "list")
-        {
-            texts.push(fs::read_to_string(entry.path()).unwrap_or_default());
-        }
-    }
-    let words = texts
-        .iter()
-        .flat_map(|t| t.lines())
-        .filter(|l| !l.trim_start().starts_with('#'));
-    words
-        .flat_map(str::split_whitespace)
-        .find(|w| w.starts_with("http") && w.trim_end_matches('/').ends_with("/debian"))
-        .expect("the host's apt sources name a Debian mirror")
-        .trim_end_matches('/')
-        .to_owned()
 }

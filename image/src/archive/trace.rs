@@ -21,7 +21,7 @@ impl<'t> Watch<'t> {
     /// For these texts.
     pub(super) fn new(traces: &'t [Vec<u8>]) -> Self {
         Self {
-            traces: traces.iter().map(|t| Finder::new(t)).collect(),
+            traces: traces.iter().map(Finder::new).collect(),
             tail: Vec::new(),
             longest: traces.iter().map(Vec::len).max().unwrap_or(0),
             path: Vec::new(),
