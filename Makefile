@@ -29,7 +29,7 @@ check:
 	@. demo/cargo && cargo fmt --all --check
 	@. demo/cargo && cargo clippy --workspace --all-targets --locked -- -D warnings
 	@. demo/cargo && { command -v cargo-deny >/dev/null || cargo install --locked cargo-deny; }
-	@. demo/cargo && cargo deny check
+	@. demo/cargo && cargo deny check bans licenses sources
 
 install: all
 	install -D -m 0755 target/release/hatchery $(DESTDIR)$(PREFIX)/bin/hatchery
