@@ -5,6 +5,10 @@ use crate::exit::{self, Code};
 
 /// A hint on a failure.
 pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
+    #[cfg(feature = "import")]
+    if let Some(hint) = of_import(error) {
+        return Some(hint);
+    }
     let root = environment::is_root();
     match exit::code(error) {
         Code::Host if !root && mentions(error, "ermission denied") => {
@@ -12,6 +16,23 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
         }
         Code::Host if mentions(error, "No space left") => Some(
             "free some space, or point --cache-dir, --output or --machines at another file system",
+        ),
+        _ => None,
+    }
+}
+
+#[cfg(feature = "import")]
+fn of_import(error: &anyhow::Error) -> Option<&'static str> {
+    use hatchery_importer::ImportError;
+    use hatchery_importer::repository::RepositoryError;
+    match error.downcast_ref()? {
+        ImportError::Repository(RepositoryError::NoMirror) => Some(
+            "name one with --mirror URL, or list some in /etc/hatchery/config.toml: \
+             [repository] mirrors = [\"https://…/\"]",
+        ),
+        ImportError::Repository(RepositoryError::NoKey) => Some(
+            "name the publisher's key with --key FILE, or trust it from now on: \
+             hatchery key trust FILE",
         ),
         _ => None,
     }

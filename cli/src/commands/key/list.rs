@@ -38,7 +38,10 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<
             can_sign: key.can_sign,
         })
         .collect();
-    terminal.result(&keys, |keys| keys.iter().map(human).collect())
+    terminal.result(&keys, |keys| match keys.as_slice() {
+        [] => "no keys; `hatchery key new` makes one\n".to_owned(),
+        keys => keys.iter().map(human).collect(),
+    })
 }
 
 fn human(key: &Key) -> String {
