@@ -11,6 +11,7 @@ use crate::plan::{Lock, LockError, Plan};
 use crate::recipe::{Family, Recipe};
 use crate::settings::SettingsError;
 use crate::{debian, identity, pack, settings};
+use hatchery_image::archive::{self, FrameCache};
 use hatchery_image::durable::{DurableError, Existing, STAGING_PREFIX, Staging, sweep};
 use hatchery_image::progress::{Stage, Unit};
 use hatchery_image::signer::Signer;
@@ -21,6 +22,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::thread;
 
 /// The folder of the cache in which trees are changed.
 const WORK: &str = "work";
@@ -165,21 +168,24 @@ pub enum BuildError {
 pub fn build(request: &BuildRequest, progress: &Progress) -> Result<Built, BuildError> {
     let plan = planned(request, progress)?;
     let epoch = request.source_date_epoch.unwrap_or(plan.source_date_epoch);
-    let base = bootstrapped(request, &plan, epoch, progress)?;
+    let frames = frames(request, progress);
+    let base = bootstrapped(request, &plan, epoch, frames.as_ref(), progress)?;
     let work = folder(&request.cache.root().join(WORK))?;
     let work = Staging::new(&work)?;
     let rootfs = Layer::mount(base.tree(), work.path(), request.user_namespace)?;
     configured(request, rootfs.root(), epoch, progress)?;
     linted(request, rootfs.root(), progress)?;
     let staging = Staging::new(&folder(&request.output)?)?;
-    let manifest = packed(
-        request,
-        &plan,
-        rootfs.root(),
-        staging.path(),
-        epoch,
-        progress,
-    )?;
+    let parts = Parts {
+        recipe: &request.recipe,
+        plan: &plan,
+        version: request.version.as_ref(),
+        source_date_epoch: epoch,
+        threads: request.threads,
+        traces: &traces(&request.cache),
+        frames: frames.as_ref(),
+    };
+    let manifest = packed(request, rootfs.root(), staging.path(), &parts, progress)?;
     let directory = request.output.join(request.recipe.name.as_str());
     staging.publish_files(&directory, Existing::Replace)?;
     Ok(Built {
@@ -233,6 +239,7 @@ fn bootstrapped(
     request: &BuildRequest,
     plan: &Plan,
     epoch: i64,
+    frames: Option<&FrameCache>,
     progress: &Progress,
 ) -> Result<Base, BuildError> {
     let bases = Bases::open(request.cache.root())?;
@@ -246,16 +253,29 @@ fn bootstrapped(
     }
     let staging = bases.staging()?;
     let tree = staging.path().join(base::TREE);
-    debian::bootstrap(
-        plan,
-        &staging.path().join("unpacked"),
-        &request.client,
-        &request.cache,
-        &confinement(request, &tree, epoch),
-        request.threads,
-        progress,
-    )
-    .map_err(|source| BuildError::Bootstrap {
+    let ahead = Progress::silent();
+    let level = request.recipe.archive.zstd_level;
+    let done = thread::scope(|scope| {
+        // Scripts keep one processor busy; the others can begin to pack.
+        let compress = || {
+            if let Some(frames) = frames.filter(|_| request.threads > 1) {
+                let (tree, ahead) = (&tree, &ahead);
+                scope.spawn(move || archive::compress_ahead(tree, frames, level, epoch, ahead));
+            }
+        };
+        let options = debian::BootstrapOptions {
+            work: &staging.path().join("unpacked"),
+            client: &request.client,
+            cache: &request.cache,
+            confinement: &confinement(request, &tree, epoch),
+            threads: request.threads,
+            unpacked: &compress,
+        };
+        let done = debian::bootstrap(plan, &options, progress);
+        ahead.stop_flag().store(true, Ordering::Relaxed);
+        done
+    });
+    done.map_err(|source| BuildError::Bootstrap {
         name: request.recipe.name.to_string(),
         source,
     })?;
@@ -309,29 +329,29 @@ fn traces(cache: &Cache) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// The cache of compressed frames; a build without only takes longer.
+fn frames(request: &BuildRequest, progress: &Progress) -> Option<FrameCache> {
+    FrameCache::open(&request.cache.root().join("frames"))
+        .map_err(|e| progress.warn(format!("no cache of compressed frames: {e}")))
+        .ok()
+}
+
 /// Packs, lists, and signs.
 fn packed(
     request: &BuildRequest,
-    plan: &Plan,
     root: &Path,
     directory: &Path,
-    epoch: i64,
+    parts: &Parts<'_>,
     progress: &Progress,
 ) -> Result<Manifest, BuildError> {
-    let traces = traces(&request.cache);
-    let parts = Parts {
-        recipe: &request.recipe,
-        plan,
-        version: request.version.as_ref(),
-        source_date_epoch: epoch,
-        threads: request.threads,
-        traces: &traces,
-    };
     let failed = |source| BuildError::Pack {
         name: request.recipe.name.to_string(),
         source,
     };
-    let mut image = pack::image(root, directory, &parts, progress).map_err(failed)?;
+    let mut image = pack::image(root, directory, parts, progress).map_err(failed)?;
+    if let Some(frames) = parts.frames {
+        frames.prune();
+    }
     if let Some(signer) = &request.signer {
         let _signing = progress.begin(Stage::Sign, None, Unit::Items);
         image.sign(signer).map_err(|e| failed(e.into()))?;

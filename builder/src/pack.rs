@@ -5,7 +5,7 @@ use crate::plan::Plan;
 use crate::recipe::Recipe;
 use crate::requires::requires;
 use crate::sbom::{self, SbomError};
-use hatchery_image::archive::{ArchiveError, PackOptions, pack};
+use hatchery_image::archive::{ArchiveError, FrameCache, PackOptions, pack};
 use hatchery_image::durable::{self, DurableError};
 use hatchery_image::files::{ImageFiles, ImageFilesError, file_name};
 use hatchery_image::manifest::{
@@ -54,6 +54,8 @@ pub struct Parts<'a> {
     pub threads: usize,
     /// See [`PackOptions::traces`].
     pub traces: &'a [Vec<u8>],
+    /// See [`PackOptions::frames`].
+    pub frames: Option<&'a FrameCache>,
 }
 
 /// Packs the tree at `root` into an empty folder, without signing.
@@ -83,6 +85,7 @@ pub fn image(
             .then_some(recipe.archive.xz_level),
         threads: parts.threads,
         traces: parts.traces.to_vec(),
+        frames: parts.frames.cloned(),
     };
     let packed = pack(root, directory, recipe.name.as_str(), &options, progress)
         .map_err(PackError::Archive)?;

@@ -58,6 +58,7 @@ fn measure(tree: &Path, rounds: usize, level: i32) {
         xz_level: None,
         threads: THREADS,
         traces: Vec::new(),
+        frames: None,
     };
     let mut times = [const { Vec::new() }; 4];
     let mut sizes = (0, 0);

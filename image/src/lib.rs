@@ -25,6 +25,7 @@ pub mod progress;
 #[cfg(feature = "sign")]
 pub mod run;
 pub mod settings;
+pub mod shelf;
 #[cfg(feature = "sign")]
 pub mod signer;
 pub mod sums;

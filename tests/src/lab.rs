@@ -64,6 +64,7 @@ pub fn pack_tree(
         xz_level: Some(0),
         threads: 2,
         traces: Vec::new(),
+        frames: None,
     };
     let silent = Progress::silent();
     let packed = pack(rootfs, directory, name, &options, &silent).expect("archives");

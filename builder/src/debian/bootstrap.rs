@@ -27,20 +27,41 @@ pub enum BootstrapError {
     Install(#[from] InstallError),
 }
 
-/// Installs a plan's packages into the empty folder of `confinement`. `work`
-/// is a folder on its file system that is not there yet.
+/// With what, and where, to bootstrap.
+#[derive(Clone, Copy)]
+pub struct BootstrapOptions<'a> {
+    /// A folder for work, on the tree's file system, that is not there yet.
+    pub work: &'a Path,
+    /// Fetches.
+    pub client: &'a Client,
+    /// Downloads, and unpacked packages.
+    pub cache: &'a Cache,
+    /// Where scripts run; its root is the empty folder that becomes the tree.
+    pub confinement: &'a Confinement,
+    /// How many packages are unpacked at once.
+    pub threads: usize,
+    /// Called once nearly all files are in the tree, and what is left is
+    /// running scripts.
+    pub unpacked: &'a (dyn Fn() + Sync),
+}
+
+/// Installs a plan's packages.
 ///
 /// # Errors
 /// What could not be fetched, unpacked or configured.
 pub fn bootstrap(
     plan: &Plan,
-    work: &Path,
-    client: &Client,
-    cache: &Cache,
-    confinement: &Confinement,
-    threads: usize,
+    options: &BootstrapOptions<'_>,
     progress: &Progress,
 ) -> Result<(), BootstrapError> {
+    let BootstrapOptions {
+        work,
+        client,
+        cache,
+        confinement,
+        threads,
+        unpacked,
+    } = *options;
     // A plan begins with what is essential and what that needs.
     let base = plan.packages.iter().rposition(|p| p.essential);
     let expected = plan.packages.iter().enumerate().map(|(n, p)| Expected {
@@ -54,7 +75,7 @@ pub fn bootstrap(
         parallel: threads,
     };
     let unpacking = Unpacking::new(expected.collect(), options, progress)?;
-    install(&unpacking, confinement, progress, || {
+    install(&unpacking, confinement, unpacked, progress, || {
         let done = |index, deb| Ok::<_, BootstrapError>(unpacking.package(index, deb)?);
         client.download_all(&plan.requests(), cache, DOWNLOADS, &done, progress)
     })

@@ -28,7 +28,7 @@ mod universe;
 pub mod unpack;
 mod variant;
 
-pub use bootstrap::{BootstrapError, bootstrap};
+pub use bootstrap::{BootstrapError, BootstrapOptions, bootstrap};
 pub use index::IndexError;
 pub use keyring::keyring;
 pub use mirrors::Mirrors;

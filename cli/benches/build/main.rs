@@ -6,7 +6,8 @@
 //! mmdebstrap figure, which has no cache to be warm:
 //!
 //! * cold: nothing cached;
-//! * warm: packages in our cache, but no finished bootstrap;
+//! * warm: packages in our cache, but no finished bootstrap and no compressed
+//!   frame;
 //! * settings: only the recipe's settings changed since the last build.
 //!
 //! Both write a `.tar.zst` at level 3 and nothing else; neither signs.
@@ -133,7 +134,10 @@ impl Bench {
         let output = self.work.join("output");
         match case {
             "cold" => remove(&cache),
-            "warm" => remove(&cache.join("base")),
+            "warm" => {
+                remove(&cache.join("base"));
+                remove(&cache.join("frames"));
+            }
             _ => (),
         }
         remove(&output);

@@ -1,7 +1,9 @@
 //! The tar stream cut into batches, each of which becomes one zstd frame.
 //!
 //! Cuts depend on the tar bytes alone. Small entries share a batch up to its
-//! size; an entry that is larger than a batch has batches of its own, cut at
+//! size. From half of it on, a batch ends before an entry whose name
+//! says so ([`ends_before`]): after a file was changed, added or removed, cuts
+//! so soon fall again where they were, and later frames stay the same. An entry that is larger than a batch has batches of its own, cut at
 //! multiples of the size, so that memory stays bounded on both sides and a
 //! large file, too, is compressed in parallel. A batch's memory goes back to
 //! a pool once everybody is done with it; an empty pool holds the reader up.
@@ -84,11 +86,13 @@ impl Batches {
         length <= self.size as u64
     }
 
-    /// Makes room for an entry of so many bytes: in the current batch, or
-    /// else at the beginning of a new one.
-    pub(super) fn begin(&mut self, length: u64) -> Result<&mut Batch, ArchiveError> {
+    /// Makes room for an entry of this name and so many bytes: in the current
+    /// batch, or else at the beginning of a new one.
+    pub(super) fn begin(&mut self, name: &[u8], length: u64) -> Result<&mut Batch, ArchiveError> {
         let used = self.current.as_ref().map_or(0, |b| b.bytes.len());
-        if used > 0 && used as u64 + length > self.size as u64 {
+        let is_full = used as u64 + length > self.size as u64;
+        let may_end = used >= self.size / 2;
+        if used > 0 && (is_full || may_end && ends_before(name)) {
             self.flush()?;
         }
         self.batch()
@@ -138,6 +142,12 @@ impl Batches {
         }
         Ok(())
     }
+}
+
+/// Whether a batch that is long enough ends before an entry of this name: one
+/// in eight does.
+fn ends_before(name: &[u8]) -> bool {
+    blake3::hash(name).as_bytes()[0].is_multiple_of(8)
 }
 
 impl Batch {

@@ -3,8 +3,9 @@
 
 use super::ArchiveError;
 use super::batch::Batch;
+use super::frames::FrameCache;
 use super::output::Output;
-use super::toc::{self, Frame, Frames};
+use super::toc::{self, Frames};
 use crate::Sha256;
 use crate::manifest::{self, ArchiveFormat, Span, Tar};
 use crate::progress::Running;
@@ -20,11 +21,16 @@ use zstd::zstd_safe::CParameter;
 const TOC_MAGIC: u32 = 0x184D_2A5A;
 const SKELETON_MAGIC: u32 = 0x184D_2A5B;
 
+/// A compressed frame.
+pub(super) struct Frame {
+    pub(super) bytes: Vec<u8>,
+    pub(super) sha256: Sha256,
+}
+
 /// A batch with what a worker made of it.
 pub(super) struct Compressed {
     batch: Arc<Batch>,
-    bytes: Vec<u8>,
-    sha256: Sha256,
+    frame: Frame,
     /// BLAKE3 of those entries of the batch that asked for it.
     digests: Vec<[u8; 32]>,
 }
@@ -33,6 +39,7 @@ pub(super) struct Compressed {
 pub(super) fn work(
     level: i32,
     batches: &Receiver<Arc<Batch>>,
+    frames: Option<&FrameCache>,
     done: &Sender<Result<Compressed, ArchiveError>>,
 ) {
     let mut compressor = match compressor(level) {
@@ -44,7 +51,11 @@ pub(super) fn work(
         }
     };
     for batch in batches {
-        let result = compress(&mut compressor, batch);
+        let result = compressor.frame(&batch, frames).map(|frame| Compressed {
+            digests: digests(&batch),
+            frame,
+            batch,
+        });
         // Whoever collects has given up, for a reason that it reports.
         if done.send(result).is_err() {
             return;
@@ -52,40 +63,64 @@ pub(super) fn work(
     }
 }
 
-fn compressor(level: i32) -> io::Result<zstd::bulk::Compressor<'static>> {
-    let mut compressor = zstd::bulk::Compressor::new(level)?;
-    // As the `zstd` command does: stock tools then notice damage.
-    compressor.set_parameter(CParameter::ChecksumFlag(true))?;
-    Ok(compressor)
+/// Makes frames at one level.
+pub(super) struct Compressor {
+    zstd: zstd::bulk::Compressor<'static>,
+    level: i32,
 }
 
-fn compress(
-    compressor: &mut zstd::bulk::Compressor<'_>,
-    batch: Arc<Batch>,
-) -> Result<Compressed, ArchiveError> {
-    let bytes = compressor
-        .compress(&batch.bytes)
-        .map_err(|source| ArchiveError::Compress {
+pub(super) fn compressor(level: i32) -> io::Result<Compressor> {
+    let mut zstd = zstd::bulk::Compressor::new(level)?;
+    // As the `zstd` command does: stock tools then notice damage.
+    zstd.set_parameter(CParameter::ChecksumFlag(true))?;
+    Ok(Compressor { zstd, level })
+}
+
+impl Compressor {
+    /// The frame of a batch: made before, or made now.
+    pub(super) fn frame(
+        &mut self,
+        batch: &Batch,
+        frames: Option<&FrameCache>,
+    ) -> Result<Frame, ArchiveError> {
+        let Some(frames) = frames else {
+            return self.compress(batch);
+        };
+        let contents = blake3::hash(&batch.bytes);
+        if let Some(frame) = frames.find(contents, self.level) {
+            return Ok(frame);
+        }
+        let frame = self.compress(batch)?;
+        // Without, the next time only takes longer.
+        let _ = frames.keep(contents, self.level, &frame);
+        Ok(frame)
+    }
+
+    fn compress(&mut self, batch: &Batch) -> Result<Frame, ArchiveError> {
+        let bytes = self.zstd.compress(&batch.bytes);
+        let bytes = bytes.map_err(|source| ArchiveError::Compress {
             doing: "compress a frame with zstd",
             source,
         })?;
+        Ok(Frame {
+            sha256: Sha256::of(&bytes),
+            bytes,
+        })
+    }
+}
+
+fn digests(batch: &Batch) -> Vec<[u8; 32]> {
     let ranges = batch.entries.iter().filter_map(|e| e.digest.clone());
-    let digests = ranges
+    ranges
         .map(|range| blake3::hash(&batch.bytes[range]).into())
-        .collect();
-    Ok(Compressed {
-        sha256: Sha256::of(&bytes),
-        bytes,
-        digests,
-        batch,
-    })
+        .collect()
 }
 
 /// Writes what the workers made, in order.
 pub(super) struct Collector<'a> {
     output: Output,
     level: i32,
-    frames: Vec<Frame>,
+    frames: Vec<toc::Frame>,
     entries: toc::Entries,
     skeleton: Encoder<'static, Vec<u8>>,
     running: &'a Running,
@@ -129,14 +164,14 @@ impl<'a> Collector<'a> {
 
     fn write(&mut self, compressed: Compressed) -> Result<(), ArchiveError> {
         let offset = self.output.length();
-        self.output.write(&compressed.bytes)?;
+        self.output.write(&compressed.frame.bytes)?;
         let batch = &compressed.batch;
-        self.frames.push(Frame {
+        self.frames.push(toc::Frame {
             offset,
-            length: compressed.bytes.len() as u64,
+            length: compressed.frame.bytes.len() as u64,
             uncompressed: batch.bytes.len() as u64,
             continues: batch.continues,
-            sha256: compressed.sha256,
+            sha256: compressed.frame.sha256,
         });
         let mut digests = compressed.digests.into_iter();
         let listed = batch.entries.iter().map(|listed| {

@@ -21,6 +21,7 @@ mod batch;
 mod compress;
 mod entries;
 mod error;
+mod frames;
 mod header;
 mod holes;
 pub mod limits;
@@ -39,6 +40,7 @@ mod xattrs;
 mod xz;
 
 pub use error::ArchiveError;
+pub use frames::{FRAMES_MAX, FrameCache, compress_ahead};
 pub use replay::replay;
 pub use unpack::unpack;
 pub use verified::VerifiedArchive;
@@ -50,6 +52,7 @@ use batch::{Batch, Batches};
 use compress::Collector;
 use crossbeam_channel::{Receiver, bounded};
 use output::Output;
+use pack::Packer;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -78,6 +81,8 @@ pub struct PackOptions {
     /// Texts that tell of the host that packs, such as the folders that it
     /// worked in: an entry that holds one is refused.
     pub traces: Vec<Vec<u8>>,
+    /// Frames that were made before; the bytes do not depend on them.
+    pub frames: Option<FrameCache>,
 }
 
 /// What packing made.
@@ -136,7 +141,8 @@ pub fn pack(
     thread::scope(|scope| {
         for _ in 0..workers {
             let (batches, done) = (for_workers.clone(), to_collector.clone());
-            scope.spawn(move || compress::work(level, &batches, &done));
+            let frames = options.frames.as_ref();
+            scope.spawn(move || compress::work(level, &batches, frames, &done));
         }
         drop((for_workers, to_collector));
         let hashing = scope.spawn(move || digest(&for_hasher, &options.traces));
@@ -150,7 +156,7 @@ pub fn pack(
             scope.spawn(move || xz::write(output, level, options.threads, &for_xz))
         });
         let batches = Batches::new(frame_size(level), in_flight, out);
-        let read = pack::Packer::new(walk, batches, options, progress).run();
+        let read = Packer::new(walk, batches, options.source_date_epoch, progress).run();
 
         // All batches are handed on, so everybody comes to an end. The error
         // that stopped the others is the one to report.

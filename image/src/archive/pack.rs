@@ -1,12 +1,12 @@
 //! Packing: one pass over the tree, from files to headers and batches.
 
+use super::ArchiveError;
 use super::batch::{Batch, Batches, Listed, Piece};
 use super::header::{BLOCK, Head, pad};
 use super::holes::{Finder, HOLE_MIN};
 use super::toc::{self, Contents, Kind};
 use super::walk::{Found, Walk};
 use super::xattrs::{self, Xattrs};
-use super::{ArchiveError, PackOptions};
 use crate::manifest::Unpacked;
 use crate::place::Extent;
 use crate::progress::Progress;
@@ -26,7 +26,7 @@ const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 pub(super) struct Packer<'a> {
     walk: Walk,
     batches: Batches,
-    options: &'a PackOptions,
+    source_date_epoch: i64,
     progress: &'a Progress,
     /// Where the first name of a file with several lies: device and inode.
     links: HashMap<(u64, u64), Vec<u8>>,
@@ -49,13 +49,13 @@ impl<'a> Packer<'a> {
     pub(super) fn new(
         walk: Walk,
         batches: Batches,
-        options: &'a PackOptions,
+        source_date_epoch: i64,
         progress: &'a Progress,
     ) -> Self {
         Self {
             walk,
             batches,
-            options,
+            source_date_epoch,
             progress,
             links: HashMap::new(),
             head: Vec::new(),
@@ -154,7 +154,9 @@ impl<'a> Packer<'a> {
     fn small(&mut self, about: &About, fd: Option<&OwnedFd>) -> Result<(), ArchiveError> {
         let size = if fd.is_some() { size(&about.stat) } else { 0 };
         self.write_head(about, size, None)?;
-        let batch = self.batches.begin(whole(self.head.len(), size))?;
+        let batch = self
+            .batches
+            .begin(&about.name, whole(self.head.len(), size))?;
         let mut listed = begin_entry(batch, about, &self.head, self.walk.path());
         let begun = batch.bytes.len();
         if let Some(fd) = fd {
@@ -183,7 +185,9 @@ impl<'a> Packer<'a> {
             Some(extents) => extents.iter().map(|e| e.length).sum(),
             None => size,
         };
-        let batch = self.batches.begin(whole(self.head.len(), stored))?;
+        let batch = self
+            .batches
+            .begin(&about.name, whole(self.head.len(), stored))?;
         let mut listed = begin_entry(batch, about, &self.head, self.walk.path());
         let begun = batch.bytes.len();
         match &extents {
@@ -330,7 +334,7 @@ impl<'a> Packer<'a> {
             mode: stat.st_mode & 0o7777,
             uid: stat.st_uid,
             gid: stat.st_gid,
-            mtime: stat.st_mtime.min(self.options.source_date_epoch),
+            mtime: stat.st_mtime.min(self.source_date_epoch),
             link: &about.link,
             device,
             size,

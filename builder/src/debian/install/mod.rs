@@ -79,7 +79,8 @@ fn said(tail: &str) -> String {
 
 /// Installs packages into the empty directory of `confinement` while `feed`
 /// hands them to `unpacking`. If one of the two fails, the other one is
-/// stopped.
+/// stopped. `unpacked` is called once all packages are in the tree but those
+/// that dpkg itself unpacks, and before they are configured.
 ///
 /// # Errors
 /// Which package, script or step failed, and what it said; or the error of
@@ -90,12 +91,13 @@ fn said(tail: &str) -> String {
 pub fn install<E: From<InstallError>>(
     unpacking: &Unpacking,
     confinement: &Confinement,
+    unpacked: &(dyn Fn() + Sync),
     progress: &Progress,
     feed: impl FnOnce() -> Result<(), E>,
 ) -> Result<(), E> {
     std::thread::scope(|scope| {
         let installing = scope.spawn(|| {
-            let done = install_all(unpacking, confinement, progress);
+            let done = install_all(unpacking, confinement, unpacked, progress);
             if done.is_err() {
                 unpacking.stop();
             }
@@ -118,6 +120,7 @@ pub fn install<E: From<InstallError>>(
 fn install_all(
     unpacking: &Unpacking,
     confinement: &Confinement,
+    unpacked: &(dyn Fn() + Sync),
     progress: &Progress,
 ) -> Result<(), InstallError> {
     let all: Vec<usize> = (0..unpacking.expected().len()).collect();
@@ -138,7 +141,7 @@ fn install_all(
         installed: Packages::new(),
     };
     let quiet = installation.base(base)?;
-    installation.others(unpacking.wait(&all)?)?;
+    installation.others(unpacking.wait(&all)?, unpacked)?;
     quiet.end()?;
     Ok(tidy::tidy(&root)?)
 }
@@ -186,7 +189,11 @@ impl<'i> Installation<'i> {
     }
 
     /// Unpacks and configures what is not installed yet.
-    fn others(&mut self, all: Vec<Arc<Unpacked>>) -> Result<(), InstallError> {
+    fn others(
+        &mut self,
+        all: Vec<Arc<Unpacked>>,
+        unpacked: &(dyn Fn() + Sync),
+    ) -> Result<(), InstallError> {
         let rounds = rounds::Rounds::new(&all, &self.installed);
         let now: Packages = rounds
             .now
@@ -202,6 +209,7 @@ impl<'i> Installation<'i> {
                 .activate(&Tree::activated(&self.installed, &now))?;
             self.record(&now)?;
         }
+        unpacked();
         self.unpacking.prune_cache();
         for late in &rounds.last {
             last::unpack(&all, late, self.root, &mut self.dpkg)?;

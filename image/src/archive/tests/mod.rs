@@ -1,6 +1,7 @@
 //! The archive as its users see it: what goes in comes out, the bytes depend
 //! on the tree alone, and what is hostile is refused.
 
+mod frames;
 mod hostile;
 mod round_trip;
 mod trace;
@@ -23,6 +24,7 @@ fn options(threads: usize, xz: Option<u32>) -> PackOptions {
         xz_level: xz,
         threads,
         traces: Vec::new(),
+        frames: None,
     }
 }
 
