@@ -63,13 +63,14 @@ impl FromStr for Sha256 {
     type Err = InvalidDigest;
     fn from_str(text: &str) -> Result<Self, InvalidDigest> {
         let fail = || InvalidDigest(text.chars().take(80).collect());
-        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        if text.len() != 64 {
             return Err(fail());
         }
+        let digit = |b: u8| char::from(b).to_digit(16).map(|d| d as u8);
         let mut bytes = [0; 32];
         for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| fail())?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| fail())?;
+            let (high, low) = (digit(pair[0]), digit(pair[1]));
+            *byte = high.ok_or_else(fail)? << 4 | low.ok_or_else(fail)?;
         }
         Ok(Self(bytes))
     }

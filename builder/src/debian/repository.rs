@@ -69,7 +69,7 @@ pub enum RepositoryError {
         found: Vec<String>,
     },
     /// Its release file lists no index.
-    #[error("its release file lists no index {0} in a form that can be read (xz, gz or plain)")]
+    #[error("its release file lists no index {0} in a form that can be read (gz, xz or plain)")]
     NoIndex(String),
     /// An index cannot be fetched.
     #[error("cannot fetch the index of packages")]
@@ -117,15 +117,17 @@ pub enum Unbelieved {
 }
 
 /// How an index is compressed, in the order in which forms are looked for.
+/// Debian's main is 13.2 MB with gzip and 9.7 MB with xz, and takes 0.2 s less
+/// to read with gzip: from 150 Mbit/s on that is the quicker one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    Xz,
     Gzip,
+    Xz,
     Plain,
 }
 
 impl Form {
-    const ALL: [Self; 3] = [Self::Xz, Self::Gzip, Self::Plain];
+    const ALL: [Self; 3] = [Self::Gzip, Self::Xz, Self::Plain];
 
     fn suffix(self) -> &'static str {
         match self {
