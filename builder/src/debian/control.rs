@@ -13,6 +13,8 @@ pub struct ControlFile {
     pub name: String,
     /// Its permission bits.
     pub mode: u32,
+    /// Its time, in seconds since 1970.
+    pub mtime: i64,
     /// What is in it.
     pub bytes: Vec<u8>,
 }
@@ -249,6 +251,7 @@ mod tests {
         ControlFile {
             name: name.to_owned(),
             mode: 0o644,
+            mtime: 1_000_000_000,
             bytes: text.as_bytes().to_vec(),
         }
     }

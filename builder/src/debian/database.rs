@@ -44,7 +44,7 @@ impl<'r> Database<'r> {
         };
         for name in DIRECTORIES {
             let path = format!("{ADMIN}/{name}");
-            this.place(&path, Node::Directory, 0o755, b"")?;
+            this.place(&path, Node::Directory, 0o755, time, b"")?;
         }
         this.write("info/format", 0o644, b"1\n")?;
         this.write("triggers/File", 0o644, b"")?;
@@ -139,7 +139,13 @@ impl<'r> Database<'r> {
         } else {
             file.mode
         };
-        self.write(&format!("{prefix}{}", file.name), mode & 0o777, &file.bytes)
+        let node = Node::File {
+            size: file.bytes.len() as u64,
+            extents: None,
+        };
+        let path = format!("{ADMIN}/{prefix}{}", file.name);
+        // As dpkg, which extracts them.
+        self.place(&path, node, mode & 0o777, file.mtime, &file.bytes)
     }
 
     fn write(&mut self, name: &str, mode: u32, bytes: &[u8]) -> Result<(), UnpackError> {
@@ -147,7 +153,7 @@ impl<'r> Database<'r> {
             size: bytes.len() as u64,
             extents: None,
         };
-        self.place(&format!("{ADMIN}/{name}"), node, mode, bytes)
+        self.place(&format!("{ADMIN}/{name}"), node, mode, self.time, bytes)
     }
 
     fn place(
@@ -155,6 +161,7 @@ impl<'r> Database<'r> {
         path: &str,
         node: Node<'_>,
         mode: u32,
+        mtime: i64,
         bytes: &[u8],
     ) -> Result<(), UnpackError> {
         let entry = Entry {
@@ -163,7 +170,7 @@ impl<'r> Database<'r> {
             mode,
             uid: 0,
             gid: 0,
-            mtime: (self.time, 0),
+            mtime: (mtime, 0),
             xattrs: &[],
         };
         self.placer
@@ -249,6 +256,7 @@ mod tests {
         let file = |(name, text): &(&str, &str)| ControlFile {
             name: (*name).to_owned(),
             mode: 0o644,
+            mtime: 1_000_000_000,
             bytes: text.as_bytes().to_vec(),
         };
         let mut all: Vec<ControlFile> = files.iter().map(file).collect();

@@ -268,9 +268,15 @@ fn read_control(tar: impl Read) -> io::Result<Vec<ControlFile>> {
             return Err(too_long());
         }
         let mode = entry.header().mode()?;
+        let mtime = entry.header().mtime()?.cast_signed();
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes)?;
-        files.push(ControlFile { name, mode, bytes });
+        files.push(ControlFile {
+            name,
+            mode,
+            mtime,
+            bytes,
+        });
     }
     Ok(files)
 }

@@ -106,6 +106,7 @@ mod tests {
         let file = |name: &str, text: String| ControlFile {
             name: name.to_owned(),
             mode: 0o755,
+            mtime: 1_000_000_000,
             bytes: text.into_bytes(),
         };
         let text = format!("{text}\nVersion: 1\nArchitecture: all\n");

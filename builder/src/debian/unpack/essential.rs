@@ -59,6 +59,7 @@ mod tests {
         Control::new(vec![ControlFile {
             name: "control".to_owned(),
             mode: 0o644,
+            mtime: 1_000_000_000,
             bytes: format!("{text}\nVersion: 1\nArchitecture: all\n").into_bytes(),
         }])
         .unwrap()
