@@ -119,8 +119,16 @@ impl<'r> Placer<'r> {
         let owner_only = Mode::from_raw_mode(0o600);
         match entry.node {
             Node::Directory => {
-                let made = rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755));
-                created(made, entry).map(Created::or_way)
+                let mode = Mode::from_raw_mode(0o755);
+                let made = rustix::fs::mkdirat(parent, name, mode);
+                if !created(made, entry)? {
+                    return Ok(Created::InTheWay);
+                }
+                // The mode holds whatever the umask; a directory was just made
+                // here, and directories are never replaced.
+                rustix::fs::chmodat(parent, name, mode, AtFlags::empty())
+                    .map_err(system("set the mode of", entry.path))?;
+                Ok(Created::Done)
             }
             Node::File { .. } => {
                 let flags = OFlags::WRONLY
@@ -256,12 +264,6 @@ enum Created {
     File(File),
     /// Something has that name.
     InTheWay,
-}
-
-impl Created {
-    const fn or_way(made: bool) -> Self {
-        if made { Self::Done } else { Self::InTheWay }
-    }
 }
 
 /// Whether a call made something; not, if something has that name.

@@ -328,3 +328,17 @@ fn an_owner_of_minus_one_is_refused() {
     let result = root.placer().place_slice(&bad, b"");
     assert!(matches!(result, Err(PlaceError::BadOwner { .. })));
 }
+
+#[test]
+fn modes_do_not_depend_on_the_umask() {
+    let tree = Tree::new();
+    let root = tree.root(Resolve::Beneath);
+    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    put(&root, b"a", Node::Directory).unwrap();
+    put(&root, b"b/c/d", file(5)).unwrap();
+    rustix::process::umask(before);
+    for (path, mode) in [("a", 0o755), ("b", 0o755), ("b/c", 0o755), ("b/c/d", 0o640)] {
+        let found = fs::metadata(tree.path(path)).unwrap().mode() & 0o777;
+        assert_eq!(found, mode, "{path}");
+    }
+}

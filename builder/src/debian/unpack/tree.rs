@@ -185,6 +185,8 @@ fn make_skeleton(root: &Path, aliases: &[Alias]) -> Result<BTreeSet<String>, Unp
     for directory in &made {
         let path = root.join(directory);
         std::fs::create_dir(&path).map_err(system("make", &path))?;
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&path, mode).map_err(system("set the mode of", &path))?;
     }
     // As base-files does, whose script finds a file system of its own there.
     let lock = root.join("run/lock");
