@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -170,8 +171,7 @@ pub fn build(request: &BuildRequest, progress: &Progress) -> Result<Built, Build
     let epoch = request.source_date_epoch.unwrap_or(plan.source_date_epoch);
     let frames = frames(request, progress);
     let base = bootstrapped(request, &plan, epoch, frames.as_ref(), progress)?;
-    let work = folder(&request.cache.root().join(WORK))?;
-    let work = Staging::new(&work)?;
+    let work = Staging::new(&private_folder(&request.cache.root().join(WORK))?)?;
     let rootfs = Layer::mount(base.tree(), work.path(), request.user_namespace)?;
     configured(request, rootfs.root(), epoch, progress)?;
     linted(request, rootfs.root(), progress)?;
@@ -366,6 +366,18 @@ fn confinement(request: &BuildRequest, root: &Path, epoch: i64) -> Confinement {
         network: false,
         source_date_epoch: epoch,
     }
+}
+
+/// The same, for its owner only: trees hold setuid programs.
+fn private_folder(path: &Path) -> Result<PathBuf, BuildError> {
+    let path = folder(path)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).map_err(|source| {
+        BuildError::Folder {
+            path: path.clone(),
+            source,
+        }
+    })?;
+    Ok(path)
 }
 
 /// Makes a folder for staging, and removes what dead builds left in it.
