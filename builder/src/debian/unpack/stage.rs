@@ -5,6 +5,7 @@
 //! becomes `PATH.dpkg-new`, and the list of paths keeps the tar's order.
 
 use super::error::{UnpackError, shown};
+use super::merge::ancestors;
 use crate::debian::control::Control;
 use hatchery_image::Progress;
 use hatchery_image::place::{Entry, Node, PlaceError, Placer};
@@ -105,6 +106,7 @@ impl Stage<'_> {
             conffiles: self.conffiles(),
             sums: self.control.file("md5sums").is_none(),
             known_sums: HashMap::new(),
+            links: HashSet::new(),
             listing: Listing::default(),
         };
         let mut archive = tar::Archive::new(tar.take(BYTES_MAX));
@@ -150,6 +152,8 @@ struct Staging<'w, 'a> {
     sums: bool,
     /// Those of files so far, for hard links to them.
     known_sums: HashMap<Vec<u8>, String>,
+    /// Symbolic links so far.
+    links: HashSet<Vec<u8>>,
     listing: Listing,
 }
 
@@ -215,6 +219,10 @@ impl Staging<'_, '_> {
         if !is_plain(own) {
             return Err(bad("a path that cannot be").into());
         }
+        // What packs a folder never does that; only what means harm.
+        if !self.links.is_empty() && ancestors(own).any(|above| self.links.contains(above)) {
+            return Err(bad("a path that leads through a link of its own").into());
+        }
         let head = entry.header();
         let kind = head.entry_type();
         if own.is_empty() && !kind.is_dir() {
@@ -267,6 +275,7 @@ impl Staging<'_, '_> {
         let kind = if header.kind.is_dir() {
             Kind::Directory
         } else if header.kind.is_symlink() {
+            self.links.insert(header.own.clone());
             Kind::Link(header.target.clone())
         } else if self.conffiles.contains(&header.own) {
             Kind::Conffile
