@@ -6,10 +6,12 @@
 //! `CI=true` a skip is a failure, unless `HATCHERY_MAY_SKIP` lists the need
 //! (`HATCHERY_MAY_SKIP=network,btrfs`).
 
+pub mod debs;
 pub mod host;
 pub mod lab;
 pub mod need;
 pub mod pool;
+pub mod repository;
 pub mod run;
 pub mod tree;
 

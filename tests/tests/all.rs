@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod boot;
+mod build;
 mod debian_keys;
 mod disk;
 mod gnupg;
