@@ -1,6 +1,7 @@
 //! The one mapping of failures to exit codes.
 
 use super::{Code, Failure};
+use hatchery_image::archive::ArchiveError;
 use hatchery_image::files::ImageFilesError;
 use hatchery_image::keyring::KeyringError;
 use hatchery_image::progress::Interrupted;
@@ -25,10 +26,18 @@ pub(super) fn code(cause: &(dyn Error + 'static)) -> Option<Code> {
     None.or_else(|| cause.downcast_ref().and_then(of_keyring))
         .or_else(|| cause.downcast_ref().and_then(of_transfer))
         .or_else(|| cause.downcast_ref().and_then(of_image))
+        .or_else(|| cause.downcast_ref().and_then(of_archive))
         .or_else(|| of_builder(cause))
         .or_else(|| of_mirror(cause))
         .or_else(|| of_importer(cause))
         .or_else(|| cause.downcast_ref().and_then(of_io))
+}
+
+/// A cause of this type, or a box with one, which is a type of its own.
+#[cfg(any(feature = "build", feature = "serve"))]
+fn unboxed<'e, E: Error + 'static>(cause: &'e (dyn Error + 'static)) -> Option<&'e E> {
+    let boxed = || cause.downcast_ref::<Box<E>>().map(|inside| &**inside);
+    cause.downcast_ref().or_else(boxed)
 }
 
 fn of_keyring(error: &KeyringError) -> Option<Code> {
@@ -49,6 +58,10 @@ fn of_image(error: &ImageFilesError) -> Option<Code> {
     }
 }
 
+fn of_archive(error: &ArchiveError) -> Option<Code> {
+    matches!(error, ArchiveError::Trace { .. }).then_some(Code::Check)
+}
+
 #[cfg(feature = "serve")]
 fn of_mirror(cause: &(dyn Error + 'static)) -> Option<Code> {
     use hatchery_mirror::{CatalogError as C, PublishError as P, StoreError as S};
@@ -67,9 +80,9 @@ fn of_mirror(cause: &(dyn Error + 'static)) -> Option<Code> {
         C::Envelope { .. } | C::Payload { .. } => Some(Code::Trust),
         _ => None,
     };
-    None.or_else(|| cause.downcast_ref().and_then(store))
+    None.or_else(|| unboxed(cause).and_then(store))
         .or_else(|| cause.downcast_ref().and_then(publish))
-        .or_else(|| cause.downcast_ref().and_then(catalog))
+        .or_else(|| unboxed(cause).and_then(catalog))
 }
 
 #[cfg(not(feature = "serve"))]
@@ -79,21 +92,26 @@ fn of_mirror(_: &(dyn Error + 'static)) -> Option<Code> {
 
 #[cfg(feature = "build")]
 fn of_builder(cause: &(dyn Error + 'static)) -> Option<Code> {
-    use debian::RepositoryError as R;
-    use hatchery_builder::debian::{self, ResolveError};
+    use hatchery_builder::BuildError;
+    use hatchery_builder::debian::{PlanError, RepositoryError as R};
     use hatchery_builder::lint::LintError;
     use hatchery_builder::plan::LockError;
     use hatchery_builder::recipe::RecipeError;
     use hatchery_builder::settings::{AccountsError, SettingsError};
     use hatchery_builder::userns::UsernsError;
+    // Some of the causes stand in for the one that they hold, and it is not
+    // in the chain itself.
     let is_recipes = cause.is::<RecipeError>()
-        || cause.is::<ResolveError>()
         || cause.is::<LockError>()
         || cause.is::<AccountsError>()
-        || cause.is::<debian::RepositoryKeyError>()
-        || matches!(cause.downcast_ref(), Some(SettingsError::Missing { .. }))
+        || matches!(cause.downcast_ref(), Some(BuildError::Key(_)))
         || matches!(
             cause.downcast_ref(),
+            Some(PlanError::Resolve(_) | PlanError::NoRepository)
+        )
+        || matches!(cause.downcast_ref(), Some(SettingsError::Missing { .. }))
+        || matches!(
+            unboxed(cause),
             Some(R::Suite(_) | R::Component { .. } | R::Architecture { .. })
         );
     if is_recipes {

@@ -112,6 +112,32 @@ mod tests {
         assert_eq!(code(&interrupted), Code::Interrupted);
     }
 
+    #[cfg(feature = "build")]
+    #[test]
+    fn a_cause_in_a_box_or_behind_another_one_is_found() {
+        use hatchery_builder::debian::{PlanError, RepositoryError, ResolveError};
+        let boxed = PlanError::Repository {
+            suite: "trixie".to_owned(),
+            source: Box::new(RepositoryError::Suite("..".to_owned())),
+        };
+        assert_eq!(code(&anyhow::Error::new(boxed)), Code::Recipe);
+        let behind = PlanError::Resolve(ResolveError::Syntax("?".to_owned()));
+        let error = anyhow::Error::new(behind).context("cannot plan");
+        assert_eq!(code(&error), Code::Recipe);
+    }
+
+    #[cfg(feature = "serve")]
+    #[test]
+    fn a_folder_that_is_no_store_is_a_conflict_when_publishing_too() {
+        use hatchery_mirror::{PublishError, StoreError};
+        let error = PublishError::Store {
+            name: "lab".parse().unwrap(),
+            version: "1".parse().unwrap(),
+            source: Box::new(StoreError::NotAStore { path: "/x".into() }),
+        };
+        assert_eq!(code(&anyhow::Error::new(error)), Code::Conflict);
+    }
+
     #[test]
     fn the_table_names_every_code() {
         for code in [
