@@ -128,6 +128,11 @@ fn a_file_that_is_another_package_than_planned_is_not_installed() {
     workshop
         .repository
         .add_bytes(&Deb::new("world", "2"), &older);
+    let torn = Deb::new("torn", "1").file("usr/torn", b"torn");
+    let half = torn.bytes();
+    workshop
+        .repository
+        .add_bytes(&torn, &half[..half.len() / 2]);
     let page = b"<html>please log in</html>";
     workshop
         .repository
@@ -142,6 +147,7 @@ fn a_file_that_is_another_package_than_planned_is_not_installed() {
             "world",
             "the package that was to be world 2 (all) says that it is world 1 (all)",
         ),
+        ("torn", "not a Debian package: a member is cut off"),
         (
             "portal",
             "not a Debian package: it does not start like an ar archive",
