@@ -6,4 +6,6 @@ mod build_failures;
 mod crowd;
 mod hatchery;
 mod key;
+#[cfg(feature = "build")]
+mod real;
 mod usage;

@@ -1,0 +1,10 @@
+//! Whole builds of real packages, by the program itself: the same bytes
+//! wherever and by whomever they are built, and nothing left by a build that
+//! was killed.
+
+mod desk;
+mod identity;
+mod killed;
+mod locked;
+mod reproducible;
+mod rootless;
