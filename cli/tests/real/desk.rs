@@ -56,7 +56,9 @@ impl Desk {
              variant = \"essential\"\nmirrors = [\"{}\"]\n\
              packages = [\"dbus\", \"libnss-resolve\", \"systemd-resolved\", \"systemd-sysv\"{packages}]\n\
              archive = {{ formats = [{}], zstd_level = 1, xz_level = 0 }}\n{lines}\n",
-            host::mirror().expect("the host's mirror"),
+            host::mirror()
+                .expect("the host's mirror")
+                .trim_end_matches('/'),
             self.formats,
         );
         fs::write(self.path("real.toml"), text).unwrap();
