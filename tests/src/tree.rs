@@ -77,7 +77,9 @@ pub fn untouched(folder: &Path, what: &Untouched<'_>) -> PathBuf {
         let mirror = host::mirror().expect("the host's mirror");
         let own_name = "hostname localhost && exec \"$@\"";
         let epoch = format!("SOURCE_DATE_EPOCH={}", what.epoch);
-        let around = ["unshare", "--uts", "sh", "-c", own_name, "sh", "env", &epoch];
+        let around = [
+            "unshare", "--uts", "sh", "-c", own_name, "sh", "env", &epoch,
+        ];
         let mut argv = around.map(str::to_owned).to_vec();
         argv.extend(mmdebstrap(what.release, what.packages, staging));
         argv.push(format!(

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+/// Most lines that are shown of a file.
+const LINES_MAX: usize = 8;
+
 /// What differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
@@ -33,14 +36,15 @@ pub(super) enum What {
 pub(super) struct Difference {
     pub(super) path: PathBuf,
     pub(super) what: What,
-    detail: String,
+    /// How: for contents, the lines that only one of the two has.
+    pub(super) detail: Vec<String>,
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "/{} {:?}", self.path.display(), self.what)?;
-        if !self.detail.is_empty() {
-            write!(f, " {}", self.detail)?;
+        for line in self.detail.iter().take(LINES_MAX) {
+            write!(f, "\n    {line}")?;
         }
         Ok(())
     }
@@ -52,7 +56,7 @@ pub(super) fn differences(ours: &Snapshot, theirs: &Snapshot) -> Vec<Difference>
     let paths: BTreeSet<&PathBuf> = ours.nodes.keys().chain(theirs.nodes.keys()).collect();
     let mut found = Vec::new();
     for path in paths {
-        let mut differs = |what, detail: String| {
+        let mut differs = |what, detail: Vec<String>| {
             let path = path.clone();
             found.push(Difference { path, what, detail });
         };
@@ -63,17 +67,17 @@ pub(super) fn differences(ours: &Snapshot, theirs: &Snapshot) -> Vec<Difference>
                     contents(path, ours, theirs, &mut differs);
                 }
             }
-            (Some(_), None) => differs(What::Surplus, String::new()),
-            (None, _) => differs(What::Missing, String::new()),
+            (Some(_), None) => differs(What::Surplus, Vec::new()),
+            (None, _) => differs(What::Missing, Vec::new()),
         }
     }
     found
 }
 
-fn nodes(ours: &Node, theirs: &Node, timed: bool, differs: &mut dyn FnMut(What, String)) {
+fn nodes(ours: &Node, theirs: &Node, timed: bool, differs: &mut dyn FnMut(What, Vec<String>)) {
     let mut compare = |what, same: bool, ours: &dyn fmt::Debug, theirs: &dyn fmt::Debug| {
         if !same {
-            differs(what, format!("{ours:?}, not {theirs:?}"));
+            differs(what, vec![format!("{ours:?}, not {theirs:?}")]);
         }
     };
     let (a, b) = (ours, theirs);
@@ -93,7 +97,7 @@ fn contents(
     path: &Path,
     ours: &Snapshot,
     theirs: &Snapshot,
-    differs: &mut dyn FnMut(What, String),
+    differs: &mut dyn FnMut(What, Vec<String>),
 ) {
     let texts = (ours.read(path), theirs.read(path));
     if texts.0 == texts.1 {
@@ -101,7 +105,7 @@ fn contents(
     }
     let (a, b) = (lines(&texts.0), lines(&texts.1));
     if a == b {
-        differs(What::Order, String::new());
+        differs(What::Order, Vec::new());
         return;
     }
     let named = |snapshot: &Snapshot, text| snapshot.accounts.without_numbers(path, text);
@@ -109,15 +113,16 @@ fn contents(
     if let (Some(a), Some(b)) = named
         && lines(&a) == lines(&b)
     {
-        differs(What::Numbers, String::new());
+        differs(What::Numbers, Vec::new());
         return;
     }
-    let only = |these: &[&[u8]], those: &[&[u8]]| {
-        let line = these.iter().find(|line| !those.contains(line));
-        line.map(|line| String::from_utf8_lossy(line).into_owned())
+    let only = |sign, these: &[&[u8]], those: &[&[u8]]| -> Vec<String> {
+        let lines = these.iter().filter(|line| !those.contains(line));
+        let lines = lines.map(|line| format!("{sign}{}", String::from_utf8_lossy(line)));
+        lines.collect()
     };
-    let (ours, theirs) = (only(&a, &b), only(&b, &a));
-    differs(What::Content, format!("such as {ours:?}, not {theirs:?}"));
+    let lines = [only('+', &a, &b), only('-', &b, &a)].concat();
+    differs(What::Content, lines);
 }
 
 /// The lines of a text, sorted.

@@ -111,8 +111,9 @@ fn same_tree(pair: &Pair) {
     let lines: Vec<String> = differences.iter().map(ToString::to_string).collect();
     assert!(
         lines.is_empty(),
-        "{} differences to mmdebstrap's tree:\n{}",
+        "mmdebstrap's tree differs in {}:\n{}\nOnly these may:\n{}",
         lines.len(),
-        lines.join("\n")
+        lines.join("\n"),
+        allowed::listed()
     );
 }
