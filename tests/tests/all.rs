@@ -6,6 +6,7 @@ mod boot;
 mod build;
 mod debian_keys;
 mod disk;
+mod fidelity;
 mod gnupg;
 mod import;
 mod layer;

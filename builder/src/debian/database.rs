@@ -34,7 +34,11 @@ pub(crate) struct Database<'r> {
 
 impl<'r> Database<'r> {
     /// Makes the directories, and the files that do not depend on packages.
-    pub(crate) fn create(root: &'r Root, time: i64) -> Result<Self, UnpackError> {
+    pub(crate) fn create(
+        root: &'r Root,
+        time: i64,
+        architecture: &str,
+    ) -> Result<Self, UnpackError> {
         let mut this = Self {
             root,
             placer: root.placer(),
@@ -46,6 +50,7 @@ impl<'r> Database<'r> {
             let path = format!("{ADMIN}/{name}");
             this.place(&path, Node::Directory, 0o755, time, b"")?;
         }
+        this.write("arch", 0o644, format!("{architecture}\n").as_bytes())?;
         this.write("info/format", 0o644, b"1\n")?;
         this.write("triggers/File", 0o644, b"")?;
         this.write("triggers/Unincorp", 0o644, b"")?;

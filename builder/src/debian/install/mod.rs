@@ -133,7 +133,7 @@ fn install_all(
     let mut installation = Installation {
         unpacking,
         tree: &mut tree,
-        database: Database::create(&root, confinement.source_date_epoch)?,
+        database: Database::create(&root, confinement.source_date_epoch, architecture)?,
         root: &root,
         confinement,
         progress,
