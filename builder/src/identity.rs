@@ -6,7 +6,7 @@
 //! (`wtmp`, `lastlog`) stays; one with text in it goes. [`crate::lint`] then
 //! looks whether anything is left, and refuses.
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -48,20 +48,21 @@ const FILES: [(&str, &str); 29] = [
 ];
 
 /// Folders that stay and are emptied.
-const EMPTIED: [&str; 9] = [
+const EMPTIED: [&str; 7] = [
     "tmp",
     "var/tmp",
     "run",
     "var/backups",
-    "var/lib/apt/lists",
-    "var/cache/apt/archives",
     "var/cache/man",
     "var/log/journal",
     "var/lib/systemd/coredump",
 ];
 
-/// Deepest folder beneath `var/log` that is looked into.
-const LOG_DEPTH: usize = 8;
+/// Folders whose files go and whose folders, which belong to a package, stay.
+const CLEARED: [&str; 2] = ["var/lib/apt/lists", "var/cache/apt/archives"];
+
+/// Deepest folder beneath a folder of logs or caches that is looked into.
+const DEPTH: usize = 8;
 
 /// A step that failed.
 #[derive(Debug, thiserror::Error)]
@@ -114,8 +115,16 @@ pub fn strip(root: &Path) -> Result<()> {
             remove(&directory, folder, &name)?;
         }
     }
+    for folder in CLEARED {
+        if let Some(directory) = beneath(&root, folder)? {
+            clear(&directory, Path::new(folder), DEPTH, &|_| true)?;
+        }
+    }
     if let Some(directory) = beneath(&root, "var/log")? {
-        clear_logs(&directory, Path::new("var/log"), LOG_DEPTH)?;
+        // Programs expect those that are shipped empty.
+        let has_text =
+            |stat: &Stat| FileType::from_raw_mode(stat.st_mode).is_file() && stat.st_size > 0;
+        clear(&directory, Path::new("var/log"), DEPTH, &has_text)?;
     }
     empty_machine_id(&root)
 }
@@ -137,23 +146,26 @@ fn empty_machine_id(root: &OwnedFd) -> Result<()> {
     rustix::fs::fchmod(&file, mode).map_err(failed("set the mode of", path))
 }
 
-/// Removes files with text in them, and truncates those that programs expect.
-fn clear_logs(directory: &OwnedFd, path: &Path, depth: usize) -> Result<()> {
+/// Removes what `goes` of all that is no folder.
+fn clear(
+    directory: &OwnedFd,
+    path: &Path,
+    depth: usize,
+    goes: &dyn Fn(&Stat) -> bool,
+) -> Result<()> {
     for name in names(directory, path)? {
         let here = path.join(&name);
         let stat = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(failed("look at", &here))?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory if depth > 0 => {
+        if FileType::from_raw_mode(stat.st_mode).is_dir() {
+            if depth > 0 {
                 let inner =
                     open(Some(directory), Path::new(&name)).map_err(failed("open", &here))?;
-                clear_logs(&inner, &here, depth - 1)?;
+                clear(&inner, &here, depth - 1, goes)?;
             }
-            FileType::RegularFile if stat.st_size > 0 => {
-                rustix::fs::unlinkat(directory, &name, AtFlags::empty())
-                    .map_err(failed("remove", &here))?;
-            }
-            _ => {}
+        } else if goes(&stat) {
+            rustix::fs::unlinkat(directory, &name, AtFlags::empty())
+                .map_err(failed("remove", &here))?;
         }
     }
     Ok(())
@@ -268,6 +280,7 @@ mod tests {
         }
         assert_eq!(fs::read(root.join("etc/machine-id")).unwrap(), b"");
         assert!(root.join("var/log/wtmp").exists() && root.join("tmp").exists());
+        assert!(root.join("var/lib/apt/lists/partial").is_dir());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod desk;
 mod identity;
+mod inside;
 mod killed;
 mod locked;
 mod reproducible;
