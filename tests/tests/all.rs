@@ -4,6 +4,7 @@
 
 mod boot;
 mod build;
+mod confinement;
 mod debian_keys;
 mod disk;
 mod fidelity;

@@ -7,9 +7,13 @@
 //! container builds every day; capabilities ([`super::enclosure`]) forbid the
 //! rest. Files opened with `O_SYNC` stay synchronous.
 //!
+//! A user namespace would give back every capability inside it, so none can be
+//! made: `clone` is looked into, and `clone3`, whose flags a filter cannot see,
+//! answers `ENOSYS`, upon which the C library uses `clone` (Docker's way, too).
+//!
 //! The filter is written out instead of compiled by seccompiler, because
 //! that kills processes of another architecture: the i386 programs of an i386
-//! image on an amd64 host pass unfiltered here.
+//! image run on an amd64 host here, kept from namespaces and mounts only.
 
 use nix::libc;
 use seccompiler::{BpfProgram, sock_filter};
@@ -97,35 +101,105 @@ const NATIVE: u32 = {
     }
 };
 
+/// `AUDIT_ARCH_I386`, and what its programs are kept from: mount, umount2,
+/// pivot_root, unshare and setns by their numbers there. amd64 hosts run them.
+#[cfg(target_arch = "x86_64")]
+const I386: (u32, [u32; 5]) = (0x4000_0003, [21, 52, 217, 310, 346]);
+
+/// `clone` and `clone3` of i386.
+#[cfg(target_arch = "x86_64")]
+const I386_CLONE: (u32, u32) = (120, 435);
+
+/// Numbers from here on are x32's, another way to the same calls.
+#[cfg(target_arch = "x86_64")]
+const X32: u32 = 0x4000_0000;
+
+/// Where the flags of `clone` are: the low half of its first argument.
+#[cfg(not(target_arch = "s390x"))]
+const OFFSET_FLAGS: u32 = 16;
+/// The low half of its second argument.
+#[cfg(target_arch = "s390x")]
+const OFFSET_FLAGS: u32 = 28;
+
 // Classic BPF: see linux/bpf_common.h, linux/seccomp.h.
 const LOAD_WORD: u16 = 0x20;
 const JUMP_IF_EQUAL: u16 = 0x15;
+#[cfg(target_arch = "x86_64")]
+const JUMP_IF_AT_LEAST: u16 = 0x35;
+const JUMP_IF_SET: u16 = 0x45;
 const RETURN: u16 = 0x06;
 const OFFSET_NUMBER: u32 = 0;
 const OFFSET_ARCHITECTURE: u32 = 4;
 const ALLOW: u32 = 0x7fff_0000;
 const ERRNO: u32 = 0x0005_0000;
+const DENY: u32 = ERRNO | libc::EPERM as u32;
 
 const fn instruction(code: u16, jt: u8, jf: u8, k: u32) -> sock_filter {
     sock_filter { code, jt, jf, k }
 }
 
+/// Answers a system call of this number so.
+fn answer(program: &mut BpfProgram, number: u32, answer: u32) {
+    program.push(instruction(JUMP_IF_EQUAL, 0, 1, number));
+    program.push(instruction(RETURN, 0, 0, answer));
+}
+
+/// Lets processes be made, and no user namespaces.
+fn without_user_namespaces(program: &mut BpfProgram, clone: u32, clone3: u32) {
+    answer(program, clone3, ERRNO | libc::ENOSYS as u32);
+    program.extend([
+        instruction(JUMP_IF_EQUAL, 0, 4, clone),
+        instruction(LOAD_WORD, 0, 0, OFFSET_FLAGS),
+        instruction(JUMP_IF_SET, 0, 1, libc::CLONE_NEWUSER as u32),
+        instruction(RETURN, 0, 0, DENY),
+        instruction(RETURN, 0, 0, ALLOW),
+    ]);
+}
+
+/// What programs of another architecture are kept from.
+fn foreign() -> BpfProgram {
+    let mut program = BpfProgram::new();
+    #[cfg(target_arch = "x86_64")]
+    {
+        let (architecture, numbers) = I386;
+        program.push(instruction(JUMP_IF_EQUAL, 1, 0, architecture));
+        program.push(instruction(RETURN, 0, 0, ALLOW));
+        program.push(instruction(LOAD_WORD, 0, 0, OFFSET_NUMBER));
+        for number in numbers {
+            answer(&mut program, number, DENY);
+        }
+        without_user_namespaces(&mut program, I386_CLONE.0, I386_CLONE.1);
+    }
+    program.push(instruction(RETURN, 0, 0, ALLOW));
+    program
+}
+
 /// The filter.
 pub(super) fn program() -> BpfProgram {
+    let foreign = foreign();
+    let over = u8::try_from(foreign.len()).expect("it is a few instructions");
     let mut program = vec![
         instruction(LOAD_WORD, 0, 0, OFFSET_ARCHITECTURE),
-        instruction(JUMP_IF_EQUAL, 1, 0, NATIVE),
-        instruction(RETURN, 0, 0, ALLOW),
-        instruction(LOAD_WORD, 0, 0, OFFSET_NUMBER),
+        instruction(JUMP_IF_EQUAL, over, 0, NATIVE),
     ];
-    let answers = [(FLUSH, ERRNO), (FORBIDDEN, ERRNO | libc::EPERM as u32)];
-    for (numbers, answer) in answers {
-        for number in numbers {
-            let number = u32::try_from(*number).expect("system call numbers are small");
-            program.push(instruction(JUMP_IF_EQUAL, 0, 1, number));
-            program.push(instruction(RETURN, 0, 0, answer));
+    program.extend(foreign);
+    program.push(instruction(LOAD_WORD, 0, 0, OFFSET_NUMBER));
+    #[cfg(target_arch = "x86_64")]
+    program.extend([
+        instruction(JUMP_IF_AT_LEAST, 0, 1, X32),
+        instruction(RETURN, 0, 0, DENY),
+    ]);
+    let number = |number: libc::c_long| u32::try_from(number).expect("system calls are few");
+    for (calls, said) in [(FLUSH, ERRNO), (FORBIDDEN, DENY)] {
+        for call in calls {
+            answer(&mut program, number(*call), said);
         }
     }
+    without_user_namespaces(
+        &mut program,
+        number(libc::SYS_clone),
+        number(libc::SYS_clone3),
+    );
     program.push(instruction(RETURN, 0, 0, ALLOW));
     program
 }
