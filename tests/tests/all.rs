@@ -4,6 +4,7 @@
 
 mod boot;
 mod build;
+mod confine;
 mod debian_keys;
 mod disk;
 mod fidelity;

@@ -17,6 +17,7 @@ mod enclosure;
 mod executable;
 mod filter;
 mod helper;
+mod loopback;
 mod session;
 mod spec;
 mod supervise;
