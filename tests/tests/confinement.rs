@@ -1,4 +1,5 @@
-//! What a program inside a tree that is being built cannot do.
+//! What a program inside a tree that is being built finds, and what it cannot
+//! do.
 
 use hatchery_builder::confine::Confinement;
 use hatchery_image::Progress;
@@ -9,8 +10,8 @@ const HELPER: &str = env!("CARGO_BIN_EXE_hatchery-test-helper");
 
 const NEEDS: [Need; 3] = [Need::Root, Need::Network, Need::Program("mmdebstrap")];
 
-/// Runs a program of perl, which every Debian has, inside a copy of a tree.
-fn perl(program: &str) -> String {
+/// What a program prints inside a copy of a tree.
+fn inside(argv: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("tree");
     let trees = Path::new(env!("CARGO_TARGET_TMPDIR")).join("trees");
@@ -21,11 +22,25 @@ fn perl(program: &str) -> String {
         network: false,
         source_date_epoch: 1_700_000_000,
     };
-    let argv = ["perl", "-e", program];
-    let output = confinement
-        .run(&argv, None, &[], &Progress::silent())
-        .unwrap();
-    String::from_utf8(output.stdout).unwrap()
+    let output = confinement.run(argv, None, &[], &Progress::silent());
+    String::from_utf8(output.unwrap().stdout).unwrap()
+}
+
+/// The same for a program of perl, which every Debian has.
+fn perl(program: &str) -> String {
+    inside(&["perl", "-e", program])
+}
+
+#[test]
+fn a_script_reaches_its_own_machine_and_no_other() {
+    if !require(&NEEDS) {
+        return;
+    }
+    // A datagram's way is looked up before it is sent.
+    let try_all = "for address in 127.0.0.1 ::1 192.0.2.1; do
+        (echo > /dev/udp/$address/9) 2>/dev/null && echo $address
+    done; true";
+    assert_eq!(inside(&["bash", "-c", try_all]), "127.0.0.1\n::1\n");
 }
 
 /// A user namespace gives every capability back to who is root in it.

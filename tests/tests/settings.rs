@@ -174,10 +174,7 @@ fn the_trees_own_programs_agree_with_every_setting() {
     // Locale, time, names.
     assert!(ask(&root, &["locale", "-a"]).contains("de_DE.utf8"));
     assert_eq!(read(&root, "etc/default/locale"), "LANG=de_DE.UTF-8\n");
-    let local = ask(
-        &root,
-        &["env", "-u", "TZ", "date", "-d", "@1795305600", "+%Z"],
-    );
+    let local = ask(&root, &["date", "-d", "@1795305600", "+%Z"]);
     assert_eq!(local, "CET\n");
     assert_eq!(read(&root, "etc/hostname"), "web.example.org\n");
     assert!(read(&root, "etc/hosts").ends_with("127.0.1.1\tweb.example.org web\n"));

@@ -10,6 +10,7 @@
 //! the host; `/proc`'s writable parts are read-only as in every container
 //! runtime. `/sys` is not there.
 
+use super::loopback;
 use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount,
@@ -99,6 +100,9 @@ pub(super) fn prepare(root: &Path, network: bool) -> Result<Prepared> {
         namespaces |= UnshareFlags::NEWNET;
     }
     unshare(namespaces).map_err(failed("make namespaces for", root))?;
+    if !network {
+        loopback::up().map_err(failed("bring up", "the loopback interface"))?;
+    }
     let resolv_conf = network.then(host_resolv_conf).flatten();
     let down = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
     mount_change("/", down).map_err(failed("detach the mounts of", "/"))?;

@@ -17,6 +17,7 @@ mod enclosure;
 mod executable;
 mod filter;
 mod helper;
+mod loopback;
 mod session;
 mod spec;
 mod supervise;
@@ -42,14 +43,13 @@ const EXIT_SETUP: u8 = 65;
 
 /// What every program inside finds in its environment, besides
 /// `SOURCE_DATE_EPOCH`.
-const ENVIRONMENT: [(&str, &str); 7] = [
+const ENVIRONMENT: [(&str, &str); 6] = [
     (
         "PATH",
         "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     ),
     ("HOME", "/root"),
     ("LC_ALL", "C.UTF-8"),
-    ("TZ", "UTC"),
     ("DEBIAN_FRONTEND", "noninteractive"),
     ("DEBCONF_NONINTERACTIVE_SEEN", "true"),
     ("SHELL", "/bin/sh"),
