@@ -1,0 +1,5 @@
+//! Arch Linux and its family: from a recipe to a plan, and from that to a
+//! tree.
+//!
+//! No pacman or gpg is needed.
+
