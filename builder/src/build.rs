@@ -7,10 +7,11 @@ use crate::host::Source;
 use crate::layer::{Layer, LayerError};
 use crate::lint::{LintError, lint};
 use crate::pack::{PackError, Parts};
+use crate::family::{BootstrapError, BootstrapOptions, PlanError, RepositoryKeyError, Wish};
 use crate::plan::{Lock, LockError, Plan};
-use crate::recipe::{Family, Recipe};
+use crate::recipe::Recipe;
 use crate::settings::SettingsError;
-use crate::{debian, identity, pack, settings};
+use crate::{identity, pack, settings};
 use hatchery_image::archive::{self, FrameCache};
 use hatchery_image::durable::{DurableError, Existing, STAGING_PREFIX, Staging, sweep};
 use hatchery_image::progress::{Stage, Unit};
@@ -18,6 +19,7 @@ use hatchery_image::signer::Signer;
 use hatchery_image::{Manifest, Progress, Sha256, Version};
 use hatchery_transfer::{Cache, Client, Location};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -41,6 +43,9 @@ pub struct BuildRequest {
     pub host_sources: Vec<Source>,
     /// The exact packages; none: resolve the newest.
     pub lock: Option<Lock>,
+    /// For Arch Linux: the day whose packages are wanted; none: those of the
+    /// lock, or the newest.
+    pub snapshot: Option<Date>,
     /// The image's version; none: derived from what goes in
     /// ([`pack::version_of`]).
     pub version: Option<Version>,
@@ -97,7 +102,7 @@ pub enum BuildError {
         name: String,
         /// Why.
         #[source]
-        source: debian::PlanError,
+        source: PlanError,
     },
     /// The lock does not fit the recipe.
     #[error("cannot build {name} from its lock")]
@@ -110,7 +115,7 @@ pub enum BuildError {
     },
     /// A key of the recipe.
     #[error(transparent)]
-    Key(#[from] debian::RepositoryKeyError),
+    Key(#[from] RepositoryKeyError),
     /// The packages could not be installed.
     #[error("cannot bootstrap {name}")]
     Bootstrap {
@@ -118,7 +123,7 @@ pub enum BuildError {
         name: String,
         /// Why.
         #[source]
-        source: debian::BootstrapError,
+        source: BootstrapError,
     },
     /// The cache of finished bootstraps.
     #[error(transparent)]
@@ -167,10 +172,11 @@ pub enum BuildError {
 /// See [`BuildError`]. Nothing of the image is visible then, and an image
 /// built before is still there.
 pub fn build(request: &BuildRequest, progress: &Progress) -> Result<Built, BuildError> {
-    let plan = planned(request, progress)?;
+    let wish = Wish::of(request)?;
+    let plan = planned_by(&wish, request, progress)?;
     let epoch = request.source_date_epoch.unwrap_or(plan.source_date_epoch);
     let frames = frames(request, progress);
-    let base = bootstrapped(request, &plan, epoch, frames.as_ref(), progress)?;
+    let base = bootstrapped(request, &wish, &plan, epoch, frames.as_ref(), progress)?;
     let work = Staging::new(&private_folder(&request.cache.root().join(WORK))?)?;
     let rootfs = Layer::mount(base.tree(), work.path(), request.user_namespace)?;
     configured(request, rootfs.root(), epoch, progress)?;
@@ -200,43 +206,35 @@ pub fn build(request: &BuildRequest, progress: &Progress) -> Result<Built, Build
 /// # Errors
 /// [`BuildError::Plan`], [`BuildError::Lock`].
 pub fn planned(request: &BuildRequest, progress: &Progress) -> Result<Plan, BuildError> {
-    let Family::Debian(debian) = &request.recipe.family;
-    let mut wanted = debian::Request::of(
-        &request.recipe,
-        debian,
-        &request.mirrors,
-        &request.host_sources,
-    )?;
-    wanted.accept_expired |= request.accept_expired;
+    planned_by(&Wish::of(request)?, request, progress)
+}
+
+fn planned_by(
+    wish: &Wish,
+    request: &BuildRequest,
+    progress: &Progress,
+) -> Result<Plan, BuildError> {
     let name = || request.recipe.name.to_string();
     if let Some(lock) = &request.lock {
         let locked = |source| BuildError::Lock {
             name: name(),
             source,
         };
-        lock.check(&wanted.wanted()).map_err(locked)?;
-        let locations = |suite: &str| {
-            let repository = wanted.repositories.iter().find(|r| r.suite == suite);
-            repository.map_or_else(Vec::new, |r| r.locations.clone())
-        };
+        lock.check(&wish.wanted()).map_err(locked)?;
+        let locations = |repository: &str, date| wish.locations(repository, date);
         return lock.clone().into_plan(locations).map_err(locked);
     }
-    debian::plan(
-        &wanted,
-        &request.client,
-        &request.cache,
-        request.now,
-        progress,
-    )
-    .map_err(|source| BuildError::Plan {
-        name: name(),
-        source,
-    })
+    wish.plan(&request.client, &request.cache, request.now, progress)
+        .map_err(|source| BuildError::Plan {
+            name: name(),
+            source,
+        })
 }
 
 /// The tree of the plan's packages: kept from an earlier build, or made now.
 fn bootstrapped(
     request: &BuildRequest,
+    wish: &Wish,
     plan: &Plan,
     epoch: i64,
     frames: Option<&FrameCache>,
@@ -263,15 +261,16 @@ fn bootstrapped(
                 scope.spawn(move || archive::compress_ahead(tree, frames, level, epoch, ahead));
             }
         };
-        let options = debian::BootstrapOptions {
+        let options = BootstrapOptions {
             work: &staging.path().join("unpacked"),
             client: &request.client,
             cache: &request.cache,
             confinement: &confinement(request, &tree, epoch),
             threads: request.threads,
             unpacked: &compress,
+            now: request.now,
         };
-        let done = debian::bootstrap(plan, &options, progress);
+        let done = wish.bootstrap(plan, &options, progress);
         ahead.stop_flag().store(true, Ordering::Relaxed);
         done
     });

@@ -1,13 +1,18 @@
 //! Recipe to rootfs to packed, signed image.
 //!
 //! [`build()`] reads from top to bottom as the steps of a build. What belongs
-//! to one family of distributions lies in a module of its name ([`debian`]);
-//! what all of them share lives once.
+//! to one family of distributions lies in a module of its name ([`arch`],
+//! [`debian`]), and [`family`] is where they part; what all of them share
+//! lives once.
 
+pub mod arch;
 pub mod base;
+mod beneath;
 pub mod build;
 pub mod confine;
 pub mod debian;
+pub mod family;
+mod handover;
 pub mod host;
 pub mod identity;
 pub mod layer;

@@ -1,5 +1,238 @@
 //! Arch Linux and its family: from a recipe to a plan, and from that to a
 //! tree.
 //!
-//! No pacman or gpg is needed.
+//! No pacman or gpg is needed. Databases are read, packages chosen and put in
+//! order as pacman would; each package's signature is verified in process
+//! against the keyring in `keys/`, whichever host this is; and the tree is the
+//! one that pacstrap would have made.
+//!
+//! Looked at: pacstrap needs a pacman on the host and spends most of its time
+//! in one gpg process a signature; mkosi fetches the keyring itself without
+//! verifying it where the host has none. The crates of the alpm project were
+//! tried: their parsers refuse databases that pacman takes, and bring 58
+//! further crates. So versions, databases and package metadata are read here,
+//! each tested against pacman's own answers.
 
+mod bootstrap;
+mod database;
+pub mod keyring;
+mod repository;
+mod request;
+mod resolve;
+
+pub use bootstrap::{BootstrapError, bootstrap};
+pub use database::{Database, DatabaseError};
+pub use repository::{RepositoryError, Unbelieved};
+pub use request::{Mirrors, Repository, Request};
+pub use resolve::ResolveError;
+
+use crate::plan::{Plan, PlannedPackage, Signature};
+use database::Package;
+use hatchery_image::Progress;
+use hatchery_image::progress::{Interrupted, Stage, Unit};
+use hatchery_transfer::{Client, Location};
+use jiff::Timestamp;
+use repository::{Fetched, Fetching};
+use resolve::Resolution;
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The user asked to stop.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// A snapshot is wanted and no mirror keeps any.
+    #[error(
+        "the recipe names no mirror that keeps the packages of {0}: give its snapshots = [...], or --mirror"
+    )]
+    NoSnapshots(jiff::civil::Date),
+    /// A repository cannot be used.
+    #[error("cannot use the repository {name}")]
+    Repository {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<RepositoryError>,
+    },
+    /// The packages cannot be chosen.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// A package whose digest is not known cannot be pinned.
+    #[error("the database of {repository} has no SHA-256 of the package {package}")]
+    NoDigest {
+        /// Which.
+        package: String,
+        /// Whose.
+        repository: String,
+    },
+    /// A package whose file name is none.
+    #[error("the database of {repository} has an unusable file name for the package {package}")]
+    FileName {
+        /// Which.
+        package: String,
+        /// Whose.
+        repository: String,
+    },
+}
+
+/// Fetches databases, and chooses packages. `now` is what time is compared
+/// with.
+///
+/// # Errors
+/// A repository that cannot be fetched or trusted; packages that do not exist
+/// or do not go together.
+pub fn plan(
+    request: &Request,
+    client: &Client,
+    now: Timestamp,
+    progress: &Progress,
+) -> Result<Plan, PlanError> {
+    let steps = request.repositories.len() as u64 + 1;
+    let running = progress.begin(Stage::Resolve, Some(steps), Unit::Items);
+    if let Some(day) = request.snapshot
+        && request.repositories.iter().any(|r| r.locations.is_empty())
+    {
+        return Err(PlanError::NoSnapshots(day));
+    }
+    let fetching = Fetching {
+        client,
+        now,
+        progress,
+    };
+    let fetched = fetch_all(request, fetching, &|| running.advance(1))?;
+    progress.check()?;
+    let resolution = resolved(request, &fetched)?;
+    for warning in &resolution.warnings {
+        progress.warn(warning.clone());
+    }
+    let packages = packages(request, &fetched, &resolution, fetching)?;
+    running.advance(1);
+    Ok(Plan {
+        wanted: request.wanted(),
+        source_date_epoch: fetched
+            .iter()
+            .map(|f| f.planned.date.as_second())
+            .max()
+            .unwrap_or_default(),
+        packages,
+        repositories: fetched.into_iter().map(|f| f.planned).collect(),
+    })
+}
+
+fn resolved(request: &Request, fetched: &[Fetched]) -> Result<Resolution, ResolveError> {
+    let repositories: Vec<(&str, &Database)> = fetched
+        .iter()
+        .map(|f| (f.planned.suite.as_str(), &f.database))
+        .collect();
+    let patterns = |globs: &[crate::recipe::Glob]| globs.iter().map(ToString::to_string).collect();
+    resolve::resolve(
+        &repositories,
+        &resolve::Request {
+            targets: request.packages.clone(),
+            ignore: patterns(&request.pacman.ignore_pkg),
+            ignore_groups: patterns(&request.pacman.ignore_group),
+            assume_installed: Vec::new(),
+        },
+    )
+}
+
+/// Fetches all repositories at a time.
+fn fetch_all(
+    request: &Request,
+    fetching: Fetching<'_>,
+    done: &(dyn Fn() + Sync),
+) -> Result<Vec<Fetched>, PlanError> {
+    let results: Vec<Result<Fetched, PlanError>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = request
+            .repositories
+            .iter()
+            .map(|repository| {
+                scope.spawn(move || {
+                    let fetched = fetching.fetch(repository);
+                    done();
+                    fetched.map_err(|source| failed(&repository.name, source))
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|t| {
+                t.join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
+    });
+    results.into_iter().collect()
+}
+
+fn failed(name: &str, source: RepositoryError) -> PlanError {
+    match source {
+        RepositoryError::Interrupted(stop) => PlanError::Interrupted(stop),
+        source => PlanError::Repository {
+            name: name.to_owned(),
+            source: Box::new(source),
+        },
+    }
+}
+
+fn packages(
+    request: &Request,
+    fetched: &[Fetched],
+    resolution: &Resolution,
+    fetching: Fetching<'_>,
+) -> Result<Vec<PlannedPackage>, PlanError> {
+    let chosen: Vec<(&Repository, &[Location], &Package)> = resolution
+        .packages
+        .iter()
+        .map(|chosen| {
+            let found = &fetched[chosen.repository];
+            (
+                &request.repositories[chosen.repository],
+                found.planned.locations.as_slice(),
+                &found.database.packages[chosen.package],
+            )
+        })
+        .collect();
+    let signatures = fetching.signatures(&chosen);
+    let signatures = signatures.map_err(|source| failed("of the packages", source))?;
+    let all = resolution.packages.iter().zip(&chosen).zip(signatures);
+    all.map(|((chosen, (repository, _, package)), signature)| {
+        planned(package, &repository.name, signature).map(|planned| PlannedPackage {
+            repository: chosen.repository,
+            named: chosen.explicit,
+            ..planned
+        })
+    })
+    .collect()
+}
+
+/// A package as a plan says it.
+fn planned(
+    package: &Package,
+    repository: &str,
+    signature: Option<Signature>,
+) -> Result<PlannedPackage, PlanError> {
+    let base = Some(&package.base).filter(|base| base.as_str() != package.name.as_str());
+    Ok(PlannedPackage {
+        name: package.name.clone(),
+        version: package.version.to_string(),
+        architecture: package.architecture.clone(),
+        source: base.filter(|b| !b.is_empty()).cloned(),
+        size: package.compressed_size,
+        installed_size: package.installed_size,
+        sha256: package.sha256.ok_or_else(|| PlanError::NoDigest {
+            package: package.name.to_string(),
+            repository: repository.to_owned(),
+        })?,
+        path: package.file_name.parse().map_err(|_| PlanError::FileName {
+            package: package.name.to_string(),
+            repository: repository.to_owned(),
+        })?,
+        repository: 0,
+        named: false,
+        essential: false,
+        licenses: package.licenses.clone(),
+        signature,
+    })
+}

@@ -3,15 +3,10 @@
 
 use super::install::{InstallError, install};
 use super::unpack::{Expected, UnpackError, UnpackOptions, Unpacking};
-use crate::confine::Confinement;
-use crate::plan::Plan;
+use crate::family::BootstrapOptions;
+use crate::plan::{DOWNLOADS, Plan};
 use hatchery_image::Progress;
-use hatchery_transfer::{Cache, Client, TransferError};
-use std::path::Path;
-
-/// Connections at once: enough to hide the latency of a far mirror, few
-/// enough to be a good guest there.
-const DOWNLOADS: usize = 8;
+use hatchery_transfer::TransferError;
 
 /// Why there is no tree.
 #[derive(Debug, thiserror::Error)]
@@ -25,24 +20,6 @@ pub enum BootstrapError {
     /// A package could not be installed.
     #[error("cannot install the packages")]
     Install(#[from] InstallError),
-}
-
-/// With what, and where, to bootstrap.
-#[derive(Clone, Copy)]
-pub struct BootstrapOptions<'a> {
-    /// A folder for work, on the tree's file system, that is not there yet.
-    pub work: &'a Path,
-    /// Fetches.
-    pub client: &'a Client,
-    /// Downloads, and unpacked packages.
-    pub cache: &'a Cache,
-    /// Where scripts run; its root is the empty folder that becomes the tree.
-    pub confinement: &'a Confinement,
-    /// How many packages are unpacked at once.
-    pub threads: usize,
-    /// Called once nearly all files are in the tree, and what is left is
-    /// running scripts.
-    pub unpacked: &'a (dyn Fn() + Sync),
 }
 
 /// Installs a plan's packages.
@@ -61,6 +38,7 @@ pub fn bootstrap(
         confinement,
         threads,
         unpacked,
+        now: _,
     } = *options;
     // A plan begins with what is essential and what that needs.
     let base = plan.packages.iter().rposition(|p| p.essential);

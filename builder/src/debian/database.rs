@@ -7,7 +7,7 @@
 //! order of fields when it configures, so a package's control file is taken
 //! over as it is.
 
-use super::beneath;
+use crate::beneath;
 use super::control::{Control, ControlFile, SCRIPTS};
 use super::unpack::{Record, UnpackError};
 use hatchery_image::place::{Entry, Node, PlaceError, Placer, Root};

@@ -4,7 +4,6 @@
 //! process, indexes are fetched by the digests that it lists, and packages
 //! are chosen as apt would, so that an image holds what mmdebstrap's would.
 
-mod beneath;
 mod bootstrap;
 mod choose;
 pub mod control;
@@ -28,13 +27,12 @@ mod universe;
 pub mod unpack;
 mod variant;
 
-pub use bootstrap::{BootstrapError, BootstrapOptions, bootstrap};
+pub use bootstrap::{BootstrapError, bootstrap};
 pub use index::IndexError;
 pub use keyring::keyring;
 pub use mirrors::Mirrors;
 pub use release::ReleaseError;
 pub use repository::{RepositoryError, Unbelieved};
-pub use request::RepositoryKeyError;
 pub use resolve::ResolveError;
 pub use variant::Variant;
 
@@ -131,6 +129,7 @@ impl Request {
             variant: self.variant.to_string(),
             recommends: self.recommends,
             packages,
+            ignored: Vec::new(),
             repositories: self
                 .repositories
                 .iter()
@@ -271,5 +270,6 @@ fn package(universe: &Universe<'_>, id: Id, named: bool) -> PlannedPackage {
         named,
         essential: get(Column::Flags).contains('e'),
         licenses: Vec::new(),
+        signature: None,
     }
 }

@@ -176,7 +176,7 @@ impl Fetching<'_> {
                 components: repository.components.clone(),
                 locations,
                 date: release.date,
-                signer,
+                signer: Some(signer),
                 indexes: planned,
             },
             priority: release.priority,

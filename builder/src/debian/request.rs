@@ -1,27 +1,13 @@
 //! What a recipe asks of Debian, with the mirrors that are tried before its own.
 
 use super::{Mirrors, Repository, Request, Role, keyring};
+use crate::family::{RepositoryKeyError, keys};
 use crate::host::Source;
 use crate::recipe::{self, Debian, Recipe};
-use hatchery_image::Keyring;
-use hatchery_image::keyring::KeyringError;
 use hatchery_transfer::Location;
 
 /// What a suite of security updates ends with.
 const SECURITY: &str = "-security";
-
-/// A key of the recipe that is none.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read {name}, the key of the repository {suite}")]
-pub struct RepositoryKeyError {
-    /// The repository.
-    pub suite: String,
-    /// The key's file, or what else it is called.
-    pub name: String,
-    /// Why.
-    #[source]
-    pub source: KeyringError,
-}
 
 impl Request {
     /// What `recipe` asks for. Mirrors `named` by the user come first, then
@@ -68,6 +54,13 @@ impl Request {
             accept_expired: recipe.accept_expired,
         })
     }
+
+    /// Where a suite lies.
+    #[must_use]
+    pub fn locations(&self, suite: &str) -> Vec<Location> {
+        let repository = self.repositories.iter().find(|r| r.suite == suite);
+        repository.map_or_else(Vec::new, |r| r.locations.clone())
+    }
 }
 
 fn repository(
@@ -84,7 +77,7 @@ fn repository(
     Ok(Repository {
         components: written.components.iter().map(ToString::to_string).collect(),
         locations,
-        keyring: key(written)?,
+        keyring: keys(written, "keys/debian.pgp", keyring)?,
         role: if written.suite == debian.release {
             Role::Base
         } else {
@@ -107,16 +100,4 @@ fn locations(repository: &recipe::Repository) -> Vec<Location> {
         .iter()
         .filter_map(|m| Location::parse(m.as_str()).ok())
         .collect()
-}
-
-fn key(repository: &recipe::Repository) -> Result<Keyring, RepositoryKeyError> {
-    let (name, keyring) = match &repository.key {
-        Some(key) => (key.name.as_str(), Keyring::parse(key.content.bytes())),
-        None => ("keys/debian.pgp", keyring()),
-    };
-    keyring.map_err(|source| RepositoryKeyError {
-        suite: repository.suite.to_string(),
-        name: name.to_owned(),
-        source,
-    })
 }

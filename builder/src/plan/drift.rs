@@ -46,6 +46,11 @@ impl Wanted {
         for package in self.packages.iter().filter(|p| !now.packages.contains(p)) {
             differences.push(format!("the package {package} was removed"));
         }
+        compare(
+            "what is ignored",
+            &self.ignored.join(" "),
+            &now.ignored.join(" "),
+        );
         let show = |repositories: &[WantedRepository]| {
             let shown: Vec<_> = repositories.iter().map(ToString::to_string).collect();
             shown.join(", ")
@@ -67,6 +72,10 @@ impl Wanted {
 
 impl fmt::Display for WantedRepository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.suite, self.components.join(" "))
+        f.write_str(&self.suite)?;
+        match self.components.as_slice() {
+            [] => Ok(()),
+            components => write!(f, " ({})", components.join(" ")),
+        }
     }
 }

@@ -69,9 +69,11 @@ struct Document {
 #[serde(deny_unknown_fields)]
 struct LockedRepository {
     suite: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     components: Vec<String>,
     date: Timestamp,
-    signer: Fingerprint,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signer: Option<Fingerprint>,
     #[serde(rename = "index", default)]
     indexes: Vec<PlannedIndex>,
 }
@@ -146,13 +148,16 @@ impl Lock {
     }
 
     /// The plan that it pins; `locations` says where the repository of a
-    /// suite lies.
+    /// suite or name lies whose index has a date.
     ///
     /// # Errors
     /// A repository without any location.
-    pub fn into_plan(self, locations: impl Fn(&str) -> Vec<Location>) -> Result<Plan, LockError> {
+    pub fn into_plan(
+        self,
+        locations: impl Fn(&str, Timestamp) -> Vec<Location>,
+    ) -> Result<Plan, LockError> {
         let repositories = self.document.repositories.into_iter().map(|r| {
-            let locations = locations(&r.suite);
+            let locations = locations(&r.suite, r.date);
             if locations.is_empty() {
                 return Err(LockError::NoMirror(r.suite));
             }
@@ -231,6 +236,7 @@ mod tests {
             named,
             essential: !named,
             licenses: Vec::new(),
+            signature: (!named).then(|| Signature::try_from(vec![1, 2]).unwrap()),
         };
         Plan {
             wanted: Wanted {
@@ -240,6 +246,7 @@ mod tests {
                 variant: "minbase".into(),
                 recommends: false,
                 packages: vec!["dbus".into()],
+                ignored: Vec::new(),
                 repositories: vec![WantedRepository {
                     suite: "trixie".into(),
                     components: vec!["main".into()],
@@ -251,7 +258,7 @@ mod tests {
                 components: vec!["main".into()],
                 locations: vec![Location::parse("http://mirror.example/debian").unwrap()],
                 date: "2025-11-21T09:15:44Z".parse().unwrap(),
-                signer: "4D64FEC119C2029067D6E791F8D2585B8783D481".parse().unwrap(),
+                signer: "4D64FEC119C2029067D6E791F8D2585B8783D481".parse().ok(),
                 indexes: vec![PlannedIndex {
                     path: "dists/trixie/main/binary-amd64/Packages.xz"
                         .parse()

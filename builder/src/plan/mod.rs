@@ -8,11 +8,13 @@
 mod drift;
 mod lock;
 mod name;
+mod signature;
 mod table;
 
 pub use drift::Drift;
 pub use lock::{LOCK_MAX, Lock, LockError};
 pub use name::{InvalidPackageName, PackageName};
+pub use signature::{InvalidSignature, SIGNATURE_MAX, Signature};
 pub use table::{Row, Totals};
 
 use hatchery_image::{Architecture, Fingerprint, RelativePath, Sha256};
@@ -23,6 +25,10 @@ use serde::{Deserialize, Serialize};
 /// Largest package that is downloaded, in bytes. The largest of Debian 13 has
 /// 1.4 GB.
 pub const PACKAGE_MAX: u64 = 16 << 30;
+
+/// Connections at once: enough to hide the latency of a far mirror, few
+/// enough to be a good guest there.
+pub const DOWNLOADS: usize = 8;
 
 /// Everything that is going to be installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,17 +50,23 @@ pub struct Plan {
 pub struct Wanted {
     /// `ID` of its os-release, such as `debian`.
     pub distribution: String,
-    /// Release, such as `trixie`.
+    /// Release, such as `trixie`; for Arch Linux `rolling`, or the day of a
+    /// snapshot.
     pub release: String,
     /// Architecture.
     pub architecture: Architecture,
     /// Which base set, such as `minbase`; what it means is the family's
-    /// business.
+    /// business. Empty where a family has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub variant: String,
     /// Whether recommended packages were asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recommends: bool,
     /// The packages that were named, sorted.
     pub packages: Vec<String>,
+    /// Patterns of packages and groups that are not to be installed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
     /// The repositories, in the order of the recipe.
     pub repositories: Vec<WantedRepository>,
 }
@@ -66,7 +78,8 @@ pub struct Wanted {
 pub struct WantedRepository {
     /// Suite or name, such as `trixie-security`.
     pub suite: String,
-    /// Components, such as `main`.
+    /// Components, such as `main`; none where a family has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<String>,
 }
 
@@ -81,8 +94,9 @@ pub struct PlannedRepository {
     pub locations: Vec<Location>,
     /// When its index was made.
     pub date: Timestamp,
-    /// Primary fingerprint of the key that signed it.
-    pub signer: Fingerprint,
+    /// Primary fingerprint of the key that signed it; none where only the
+    /// packages are signed.
+    pub signer: Option<Fingerprint>,
     /// The indexes that packages were taken from.
     pub indexes: Vec<PlannedIndex>,
 }
@@ -129,6 +143,9 @@ pub struct PlannedPackage {
     /// Licences as SPDX expressions, where the index says them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub licenses: Vec<String>,
+    /// The package's own signature, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
 }
 
 impl Plan {

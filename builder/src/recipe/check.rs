@@ -1,15 +1,15 @@
 //! From documents to a recipe: reading the keys, then what the keys mean
 //! together.
 
+mod family;
+
 use super::document::{Documents, Step, Table, offset};
 use super::error::{RecipeError, explain};
 use super::include;
 use super::name::SourcePath;
 use super::source::{Body, Budget, Content};
-use super::written::{
-    Archive, Units, User, Written, WrittenFile, WrittenRepository, WrittenScript,
-};
-use super::{Debian, Distribution, Family, File, Key, Owner, Recipe, Repository, Script};
+use super::written::{Archive, Units, User, Written, WrittenFile, WrittenScript};
+use super::{File, Owner, Recipe, Script};
 use hatchery_image::Architecture;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -82,8 +82,7 @@ impl Context<'_> {
     }
 
     fn recipe(&mut self, written: Written, host: Architecture) -> Result<Recipe, RecipeError> {
-        let family = self.family(&written)?;
-        let repositories = self.repositories(&written, &family)?;
+        let (family, repositories) = self.family(&written, written.architecture.unwrap_or(host))?;
         self.network(&written)?;
         self.archive(&written.archive)?;
         self.users(&written.user)?;
@@ -117,106 +116,6 @@ impl Context<'_> {
             nspawn: written.nspawn,
             archive: written.archive,
             lint: written.lint,
-        })
-    }
-
-    fn family(&self, written: &Written) -> Result<Family, RecipeError> {
-        match written.distribution {
-            Distribution::Debian => self.debian(written).map(Family::Debian),
-        }
-    }
-
-    fn debian(&self, written: &Written) -> Result<Debian, RecipeError> {
-        for (n, package) in written.packages.iter().enumerate() {
-            let name = package.as_str();
-            let allowed =
-                |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b);
-            if name.len() < 2 || !name.bytes().all(allowed) {
-                let message = format!(
-                    "{name:?} is not the name of a Debian package: two or more of a-z, 0-9, '+', '-' and '.'"
-                );
-                return Err(self.wrong(&["packages".into(), n.into()], message));
-            }
-        }
-        let release = written.release.clone().ok_or_else(|| {
-            self.wrong(
-                &[],
-                "the key \"release\" is missing; for Debian it is a code name such as \"trixie\"",
-            )
-        })?;
-        let components = match &written.components {
-            None => vec!["main".parse().expect("main is a component")],
-            Some(list) if list.is_empty() => {
-                return Err(self.wrong(&["components".into()], "at least one component is needed"));
-            }
-            Some(list) => list.clone(),
-        };
-        Ok(Debian {
-            release,
-            variant: written.variant.unwrap_or_default(),
-            components,
-            recommends: written.recommends,
-        })
-    }
-
-    fn repositories(
-        &mut self,
-        written: &Written,
-        family: &Family,
-    ) -> Result<Vec<Repository>, RecipeError> {
-        let Family::Debian(debian) = family;
-        if written.mirrors.is_empty() {
-            let message = "the key \"mirrors\" needs at least one address; the first is what the image itself will use";
-            return Err(self.wrong(&["mirrors".into()], message));
-        }
-        let mut repositories = vec![Repository {
-            mirrors: written.mirrors.clone(),
-            shares_mirrors: true,
-            suite: debian.release.clone(),
-            components: debian.components.clone(),
-            key: None,
-        }];
-        for (n, one) in written.repository.iter().enumerate() {
-            repositories.push(self.repository(n, one, &repositories[0])?);
-        }
-        Ok(repositories)
-    }
-
-    fn repository(
-        &mut self,
-        n: usize,
-        written: &WrittenRepository,
-        main: &Repository,
-    ) -> Result<Repository, RecipeError> {
-        let at = |key| [Step::from("repository"), n.into(), Step::Key(key)];
-        let components = match &written.components {
-            None => main.components.clone(),
-            Some(list) if list.is_empty() => {
-                return Err(self.wrong(&at("components"), "at least one component is needed"));
-            }
-            Some(list) => list.clone(),
-        };
-        let shares_mirrors = written.mirrors.is_empty();
-        let mirrors = match shares_mirrors {
-            true => main.mirrors.clone(),
-            false => written.mirrors.iter().cloned().collect(),
-        };
-        let key = match &written.key {
-            None => None,
-            Some(path) => Some(Key {
-                name: path
-                    .as_path()
-                    .file_name()
-                    .map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
-                content: self.source(&at("key"), path, |budget, path| Ok(budget.file(path)?.0))?,
-            }),
-        };
-        Ok(Repository {
-            mirrors,
-            shares_mirrors,
-            suite: written.suite.clone(),
-            components,
-            key,
         })
     }
 

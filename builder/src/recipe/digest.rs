@@ -5,7 +5,7 @@
 //! files as their SHA-256. So comments, order of keys and the way a recipe is
 //! split into files do not count, and everything that reaches the image does.
 
-use super::{Component, Distribution, Family, Key, PackageName, Recipe, Suite};
+use super::{Component, Distribution, Family, File, Key, PackageName, Recipe, SigLevel, Suite};
 use hatchery_image::{Architecture, Sha256};
 use serde::Serialize;
 
@@ -27,6 +27,8 @@ struct Bootstrap<'a> {
     packages: Vec<PackageName>,
     repositories: Vec<Origin<'a>>,
     source_date_epoch: Option<i64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hooks: Vec<&'a File>,
 }
 
 /// A repository without its addresses: every mirror has the same signed files.
@@ -35,6 +37,8 @@ struct Origin<'a> {
     suite: &'a Suite,
     components: &'a [Component],
     key: Option<&'a Key>,
+    #[serde(skip_serializing_if = "SigLevel::is_default")]
+    sig_level: SigLevel,
 }
 
 impl Recipe {
@@ -61,9 +65,11 @@ impl Recipe {
                     suite: &r.suite,
                     components: &r.components,
                     key: r.key.as_ref(),
+                    sig_level: r.sig_level,
                 })
                 .collect(),
             source_date_epoch: self.source_date_epoch,
+            hooks: self.hooks().collect(),
         })
     }
 }

@@ -23,11 +23,11 @@ mod source;
 mod tests;
 mod written;
 
-pub use distribution::{Debian, Distribution, Family};
+pub use distribution::{Arch, Debian, Distribution, Family, Pacman, SigLevel};
 pub(crate) use error::nearest;
 pub use error::{INCLUDE_MAX, Position, RECIPE_MAX, RecipeError};
 pub use name::{
-    Component, FileMode, Locale, MirrorUrl, NotAHash, Owner, PackageName, PasswordHash, Principal,
+    Component, FileMode, Glob, Locale, MirrorUrl, NotAHash, Owner, PackageName, PasswordHash, Principal,
     Size, SourcePath, SshKey, Suite, Target, TimeZone, UnitName, UserName,
 };
 pub use source::{Body, Content, ENTRIES_MAX, FolderEntry, FolderNode, SOURCES_MAX};
@@ -37,6 +37,9 @@ use hatchery_image::settings::{HostName, Nspawn, Resolved};
 use hatchery_image::{Architecture, ImageName};
 use serde::Serialize;
 use std::path::Path;
+
+/// Where pacman looks for an administrator's hooks.
+const HOOKS: &str = "etc/pacman.d/hooks";
 
 /// What an image is made of. Every value is valid, and what it refers to has
 /// been read.
@@ -97,12 +100,15 @@ pub struct Repository {
     /// Whether these are the distribution's own mirrors, which a command line
     /// or the build host can replace.
     pub shares_mirrors: bool,
-    /// Its suite.
+    /// Its suite or name.
     pub suite: Suite,
-    /// Its components; never empty.
+    /// Its components: never empty for Debian, none for Arch.
     pub components: Vec<Component>,
     /// The OpenPGP keys that sign it; none means the distribution's own.
     pub key: Option<Key>,
+    /// What must be signed: matters to Arch only.
+    #[serde(skip_serializing_if = "SigLevel::is_default")]
+    pub sig_level: SigLevel,
 }
 
 /// The keys of a repository.
@@ -164,23 +170,33 @@ impl Recipe {
         schemars::schema_for!(written::Written).to_value()
     }
 
+    /// The files that pacman has to find before it installs the first package:
+    /// hooks, and what switches hooks off.
+    pub fn hooks(&self) -> impl Iterator<Item = &File> {
+        let is_arch = self.distribution == Distribution::Arch;
+        self.files.iter().filter(move |file| {
+            let rest = file.path.relative().strip_prefix(HOOKS);
+            is_arch && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+
     /// The packages to install, besides those of the variant: what is
     /// written, and what its settings need. Sorted, each once.
     #[must_use]
     pub fn effective_packages(&self) -> Vec<PackageName> {
-        let needed = match self.distribution {
-            Distribution::Debian => [
-                (
-                    self.locale.as_ref().is_some_and(|l| !l.is_builtin()),
-                    "locales",
-                ),
-                (
-                    self.timezone.as_ref().is_some_and(|z| !z.is_utc()),
-                    "tzdata",
-                ),
-                (self.users.iter().any(|u| u.sudo.is_some()), "sudo"),
-            ],
-        };
+        let locale = self.locale.as_ref().is_some_and(|l| !l.is_builtin());
+        let needed = [
+            // Arch has them in its C library.
+            (
+                locale && self.distribution == Distribution::Debian,
+                "locales",
+            ),
+            (
+                self.timezone.as_ref().is_some_and(|z| !z.is_utc()),
+                "tzdata",
+            ),
+            (self.users.iter().any(|u| u.sudo.is_some()), "sudo"),
+        ];
         let needed = needed.into_iter().filter(|(yes, _)| *yes);
         let needed = needed.map(|(_, name)| name.parse().expect("these are names of packages"));
         let mut packages: Vec<PackageName> = self.packages.iter().cloned().chain(needed).collect();

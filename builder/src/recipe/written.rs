@@ -2,6 +2,7 @@
 //! The JSON schema comes out of these types. [`super::check`] makes a
 //! [`super::Recipe`] of it.
 
+use super::distribution::{Pacman, SigLevel};
 use super::name::{
     FileMode, Locale, MirrorUrl, Owner, PackageName, PasswordHash, Size, SourcePath, SshKey, Suite,
     Target, TimeZone, UnitName, UserName,
@@ -33,14 +34,24 @@ pub(super) struct Written {
     pub(super) name: ImageName,
     /// The distribution.
     pub(super) distribution: Distribution,
-    /// Its release, such as `trixie`.
+    /// Its release, such as `trixie`; Arch Linux has none.
     pub(super) release: Option<Suite>,
     /// What it runs on; the build host's own unless given.
     pub(super) architecture: Option<Architecture>,
     /// Mirrors of the distribution, tried in order. The first is the one that
-    /// the image itself will use.
+    /// the image itself will use; those of Arch Linux say where the names of
+    /// the repository and of the architecture go:
+    /// `https://mirror.example/$repo/os/$arch`.
     #[serde(default)]
     pub(super) mirrors: Vec<MirrorUrl>,
+    /// For Arch Linux: mirrors that keep the state of each day in folders
+    /// `YYYY/MM/DD`, which stand before `$repo`:
+    /// `https://archive.example/repos`.
+    #[serde(default)]
+    pub(super) snapshots: Vec<MirrorUrl>,
+    /// A file with the OpenPGP keys that sign the distribution's own
+    /// repositories; those that come with hatchery unless given.
+    pub(super) key: Option<SourcePath>,
     /// Packages to install, besides those of the variant.
     #[serde(default)]
     pub(super) packages: Vec<PackageName>,
@@ -51,6 +62,9 @@ pub(super) struct Written {
     pub(super) variant: Option<Variant>,
     /// Components of the distribution's archive; `main` unless given.
     pub(super) components: Option<Vec<Component>>,
+    /// For Arch Linux: pacman's own settings.
+    #[serde(default)]
+    pub(super) pacman: Pacman,
     /// Further repositories.
     #[serde(default)]
     pub(super) repository: Vec<WrittenRepository>,
@@ -109,8 +123,12 @@ pub(super) struct WrittenRepository {
     /// Its mirrors, tried in order; those of the distribution unless given.
     #[serde(default)]
     pub(super) mirrors: OneOrMany<MirrorUrl>,
-    /// Its suite, such as `trixie-security`.
-    pub(super) suite: Suite,
+    /// For Debian: its suite, such as `trixie-security`.
+    pub(super) suite: Option<Suite>,
+    /// For Arch Linux: its name, such as `multilib`.
+    pub(super) name: Option<Suite>,
+    /// For Arch Linux: what must be signed; every package unless given.
+    pub(super) sig_level: Option<SigLevel>,
     /// Its components; those of the distribution unless given.
     pub(super) components: Option<Vec<Component>>,
     /// A file with the OpenPGP keys that sign it; the distribution's own keys

@@ -33,33 +33,49 @@ pub(super) trait Source {
 
 /// What an entry is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// A regular file.
     File {
+        /// Length in bytes.
         size: u64,
+        /// Where its data lies, if it has holes.
         extents: Option<Vec<Extent>>,
     },
+    /// A directory.
     Directory,
+    /// A symbolic link, and its target.
     Symlink(Vec<u8>),
+    /// A hard link, and the path of what it is linked to.
     HardLink(Vec<u8>),
+    /// A character device: major and minor number.
     Character(u32, u32),
+    /// A block device: major and minor number.
     Block(u32, u32),
+    /// A FIFO.
     Fifo,
 }
 
 /// An entry whose headers were read. Its data comes next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) path: Vec<u8>,
-    pub(super) kind: Kind,
-    pub(super) mode: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) mtime: (i64, u32),
-    pub(super) xattrs: Xattrs,
+pub struct Entry {
+    /// Its path as the tar has it.
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits with setuid, setgid and sticky.
+    pub mode: u32,
+    /// Numeric owner.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+    /// Modification time: seconds since 1970 and nanoseconds.
+    pub mtime: (i64, u32),
+    /// Extended attributes that belong to a tree: name and value.
+    pub xattrs: Xattrs,
     /// Bytes of its headers.
-    pub(super) head: u64,
+    pub head: u64,
     /// Bytes of its data in the tar, without padding.
-    pub(super) stored: u64,
+    pub stored: u64,
 }
 
 /// Reads entries, one after another.

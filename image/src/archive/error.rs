@@ -95,6 +95,9 @@ pub enum ArchiveError {
         /// Why.
         what: String,
     },
+    /// A tar cannot be read to its end.
+    #[error("cannot read the tar stream")]
+    Tar(#[source] io::Error),
     /// A tar header is malformed.
     #[error("the tar stream is malformed after {}", shown(after))]
     Header {

@@ -29,6 +29,7 @@ mod output;
 mod pack;
 mod replay;
 mod stream;
+mod tar_stream;
 #[cfg(test)]
 mod tests;
 pub mod toc;
@@ -39,9 +40,11 @@ mod walk;
 mod xattrs;
 mod xz;
 
+pub use entries::{Entry, Kind};
 pub use error::ArchiveError;
 pub use frames::{FRAMES_MAX, FrameCache, compress_ahead};
 pub use replay::replay;
+pub use tar_stream::TarStream;
 pub use unpack::unpack;
 pub use verified::VerifiedArchive;
 

@@ -19,6 +19,7 @@ mod tidy;
 use super::database::Database;
 use super::unpack::{Packages, Tree, UnpackError, Unpacked, Unpacking, closure};
 use crate::confine::{ConfineError, Confinement};
+use crate::handover::side_by_side;
 use dpkg::Dpkg;
 use hatchery_image::Progress;
 use hatchery_image::place::{Resolve, Root};
@@ -95,26 +96,12 @@ pub fn install<E: From<InstallError>>(
     progress: &Progress,
     feed: impl FnOnce() -> Result<(), E>,
 ) -> Result<(), E> {
-    std::thread::scope(|scope| {
-        let installing = scope.spawn(|| {
-            let done = install_all(unpacking, confinement, unpacked, progress);
-            if done.is_err() {
-                unpacking.stop();
-            }
-            done
-        });
-        let fed = feed();
-        if fed.is_err() {
-            unpacking.stop();
-        }
-        let installed = installing.join();
-        let installed = installed.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        match installed {
-            Err(InstallError::Unpack(UnpackError::Stopped)) => fed,
-            Err(error) => Err(error.into()),
-            Ok(()) => fed,
-        }
-    })
+    side_by_side(
+        || install_all(unpacking, confinement, unpacked, progress),
+        feed,
+        || unpacking.stop(),
+        |error| matches!(error, InstallError::Unpack(UnpackError::Stopped)),
+    )
 }
 
 fn install_all(

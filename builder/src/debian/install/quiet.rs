@@ -2,7 +2,7 @@
 //! "forbidden by policy", and `start-stop-daemon` does nothing.
 
 use super::InstallError;
-use crate::debian::beneath;
+use crate::beneath;
 use hatchery_image::place::{Entry, Node, Root};
 use std::io;
 

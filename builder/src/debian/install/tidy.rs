@@ -1,7 +1,7 @@
 //! Removes what installing packages leaves behind and no system needs: the
 //! same logs and caches that mmdebstrap removes.
 
-use crate::debian::beneath;
+use crate::beneath;
 use crate::debian::unpack::UnpackError;
 use hatchery_image::place::Root;
 

@@ -4,7 +4,7 @@
 
 use super::error::{UnpackError, shown};
 use super::merge::{Merger, Staged};
-use crate::debian::beneath;
+use crate::beneath;
 use crate::debian::diversions::Diversions;
 use hatchery_image::place::Root;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};

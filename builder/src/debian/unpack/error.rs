@@ -1,6 +1,7 @@
 //! Why packages cannot be unpacked.
 
 use crate::debian::deb::DebError;
+use crate::handover::Gone;
 use hatchery_image::place::PlaceError;
 use hatchery_image::progress::Interrupted;
 use std::io;
@@ -118,6 +119,15 @@ pub enum UnpackError {
     /// The user asked to stop.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+}
+
+impl From<Gone> for UnpackError {
+    fn from(gone: Gone) -> Self {
+        match gone {
+            Gone::Stopped => Self::Stopped,
+            Gone::Interrupted(stop) => Self::Interrupted(stop),
+        }
+    }
 }
 
 /// A path for people.

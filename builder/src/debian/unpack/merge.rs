@@ -8,7 +8,7 @@
 use super::alias::{Alias, resolve};
 use super::error::{UnpackError, shown};
 use super::stage::{Attributes, Item, Kind, Listing};
-use crate::debian::beneath;
+use crate::beneath::{self, ancestors};
 use crate::debian::control::Control;
 use crate::debian::diversions::Diversions;
 use crate::debian::relation;
@@ -414,15 +414,6 @@ impl Moving<'_, '_> {
             path: shown(path),
         }
     }
-}
-
-/// Every directory above a path, the nearest first.
-pub(super) fn ancestors(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::successors(Some(path), |path| {
-        let at = path.iter().rposition(|b| *b == b'/')?;
-        Some(&path[..at])
-    })
-    .skip(1)
 }
 
 fn entry<'e>(path: &'e [u8], node: Node<'e>, attributes: Attributes) -> Entry<'e> {

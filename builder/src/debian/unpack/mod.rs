@@ -29,19 +29,15 @@ pub(crate) use tree::{Packages, Record, Tree};
 
 use crate::debian::control::Control;
 use crate::debian::deb::Deb;
+use crate::handover::Handover;
 use crate::plan::PlannedPackage;
 use content::{ContentCache, Keeping, Tee};
 use hatchery_image::place::{Resolve, Root};
-use hatchery_image::progress::{Running, Stage as ProgressStage, Unit};
 use hatchery_image::{Progress, Sha256};
 use stage::{Listing, Stage, StageError};
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-/// How often the wish to stop is looked at while waiting.
-const STOP_INTERVAL: Duration = Duration::from_millis(100);
+use std::sync::Arc;
 
 /// A package that is going to be handed over.
 #[derive(Clone, Debug)]
@@ -104,21 +100,9 @@ pub(crate) struct Unpacked {
 pub struct Unpacking {
     options: UnpackOptions,
     expected: Vec<Expected>,
-    state: Mutex<State>,
-    changed: Condvar,
+    packages: Handover<Unpacked>,
     cache: Option<ContentCache>,
     progress: Progress,
-}
-
-#[derive(Debug)]
-struct State {
-    packages: Vec<Option<Arc<Unpacked>>>,
-    missing: usize,
-    /// How many more may be worked on.
-    free: usize,
-    stopped: bool,
-    /// None when all are there.
-    running: Option<Running>,
 }
 
 impl Unpacking {
@@ -143,19 +127,12 @@ impl Unpacking {
                 .map_err(|e| progress.warn(format!("no cache of package contents: {e}")))
                 .ok()
         });
-        let total = expected.iter().map(|e| e.size).sum();
-        let state = State {
-            packages: expected.iter().map(|_| None).collect(),
-            missing: expected.len(),
-            free: options.parallel.max(1),
-            stopped: false,
-            running: Some(progress.begin(ProgressStage::Unpack, Some(total), Unit::Bytes)),
-        };
+        let sizes = expected.iter().map(|e| e.size);
+        let packages = Handover::new(sizes, options.parallel, progress);
         Ok(Self {
             options,
             expected,
-            state: Mutex::new(state),
-            changed: Condvar::new(),
+            packages,
             cache,
             progress: progress.clone(),
         })
@@ -171,7 +148,7 @@ impl Unpacking {
     /// # Panics
     /// If there is no package of this index.
     pub fn package(&self, index: usize, deb: File) -> Result<(), UnpackError> {
-        let _slot = self.take_slot()?;
+        let _slot = self.packages.slot()?;
         let expected = &self.expected[index];
         let deb = Deb::open(deb).map_err(|source| UnpackError::Deb {
             package: expected.name.clone(),
@@ -186,43 +163,18 @@ impl Unpacking {
             file: may_be_late.then_some(file),
             control,
         };
-        let mut state = self.lock();
-        state.packages[index] = Some(Arc::new(unpacked));
-        state.missing -= 1;
-        if let Some(running) = &state.running {
-            running.advance(expected.size);
-        }
-        if state.missing == 0 {
-            state.running = None;
-        }
-        self.changed.notify_all();
+        self.packages.put(index, unpacked, expected.size);
         Ok(())
     }
 
     /// Makes everybody who waits or comes later give up.
     pub fn stop(&self) {
-        self.lock().stopped = true;
-        self.changed.notify_all();
+        self.packages.stop();
     }
 
     /// Waits for packages, given by index.
     pub(crate) fn wait(&self, packages: &[usize]) -> Result<Vec<Arc<Unpacked>>, UnpackError> {
-        let mut state = self.lock();
-        loop {
-            if state.stopped {
-                return Err(UnpackError::Stopped);
-            }
-            self.progress.check()?;
-            let found: Option<Vec<_>> = packages
-                .iter()
-                .map(|index| state.packages[*index].clone())
-                .collect();
-            if let Some(found) = found {
-                return Ok(found);
-            }
-            let waited = self.changed.wait_timeout(state, STOP_INTERVAL);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        Ok(self.packages.wait(packages)?)
     }
 
     /// What was expected.
@@ -244,25 +196,6 @@ impl Unpacking {
     pub(crate) fn prune_cache(&self) {
         if let Some(cache) = &self.cache {
             cache.prune(CONTENT_MAX);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take_slot(&self) -> Result<Slot<'_>, UnpackError> {
-        let mut state = self.lock();
-        loop {
-            if state.stopped {
-                return Err(UnpackError::Stopped);
-            }
-            if state.free > 0 {
-                state.free -= 1;
-                return Ok(Slot { unpacking: self });
-            }
-            let waited = self.changed.wait(state);
-            state = waited.unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -336,16 +269,4 @@ fn check(expected: &Expected, control: &Control) -> Result<(), UnpackError> {
         return Ok(());
     }
     Err(UnpackError::Other { planned, found })
-}
-
-/// The right to work on a package.
-struct Slot<'u> {
-    unpacking: &'u Unpacking,
-}
-
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        self.unpacking.lock().free += 1;
-        self.unpacking.changed.notify_all();
-    }
 }

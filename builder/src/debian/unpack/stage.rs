@@ -5,7 +5,7 @@
 //! becomes `PATH.dpkg-new`, and the list of paths keeps the tar's order.
 
 use super::error::{UnpackError, shown};
-use super::merge::ancestors;
+use crate::beneath::ancestors;
 use crate::debian::control::Control;
 use hatchery_image::Progress;
 use hatchery_image::place::{Entry, Node, PlaceError, Placer};

@@ -3,7 +3,8 @@
 use super::alias::{self, Alias};
 use super::amend::{self, Owners};
 use super::error::UnpackError;
-use super::merge::{Lost, Merger, Staged, ancestors};
+use super::merge::{Lost, Merger, Staged};
+use crate::beneath::ancestors;
 use super::{Unpacked, Unpacking};
 use crate::debian::control::{Control, Interest};
 use crate::debian::diversions::Diversions;

@@ -118,6 +118,23 @@ fn check_mirror(text: &str) -> Result<(), &'static str> {
 }
 
 validated_text!(
+    /// A pattern in which `*`, `?` and `[…]` stand for any letters, as pacman
+    /// has them.
+    Glob,
+    "a pattern",
+    |text| {
+        if text.is_empty() || text.len() > LINE_MAX {
+            return Err("it is empty or too long");
+        }
+        let bad = |c: char| c.is_control() || c.is_whitespace() || c == '#';
+        (!text.contains(bad))
+            .then_some(())
+            .ok_or("it holds a space, '#' or a control character")
+    },
+    "^[^# ]+$"
+);
+
+validated_text!(
     /// The name of a systemd unit, such as `ssh.service` or `foo@bar.timer`.
     UnitName,
     "the name of a unit",

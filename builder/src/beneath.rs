@@ -49,3 +49,12 @@ pub(crate) fn read(root: &Root, path: &str, limit: u64) -> std::io::Result<Vec<u
     }
     Ok(bytes)
 }
+
+/// Every directory above a path, the nearest first.
+pub(crate) fn ancestors(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::successors(Some(path), |path| {
+        let at = path.iter().rposition(|b| *b == b'/')?;
+        Some(&path[..at])
+    })
+    .skip(1)
+}

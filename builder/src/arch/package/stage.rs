@@ -1,0 +1,452 @@
+//! One package's contents, unpacked into a folder of their own.
+//!
+//! Packages so never meet while they are unpacked side by side;
+//! [`crate::arch::install`] moves them into the tree one after another. What
+//! pacman would not extract is not there: metadata (names at the top that
+//! begin with a dot), what NoExtract names, and what is not in the `.MTREE`.
+
+use super::{PackageError, Patterns, PkgInfo, Proof, VerifiedPackage, mtree, pkginfo, shown};
+use crate::beneath::ancestors;
+use crate::plan::PlannedPackage;
+use hatchery_image::Progress;
+use hatchery_image::archive::{ArchiveError, Entry as TarEntry, Kind as TarKind, TarStream};
+use hatchery_image::place::{Entry, Node, Placer, Root};
+use md5::{Digest as _, Md5};
+use rustix::fs::{AtFlags, OFlags};
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek as _};
+
+/// Most members of a package. The largest in Arch have about 150,000.
+const ENTRIES_MAX: usize = 4_000_000;
+
+/// Most decompressed bytes of a package. The largest in Arch, game data and
+/// CUDA, take 10 GB.
+const BYTES_MAX: u64 = 64 << 30;
+
+/// Memory that decompressing may take: `zstd --ultra -22 --long` needs 128
+/// MiB, `xz -9` 65 MiB.
+const WINDOW_LOG_MAX: u32 = 27;
+const XZ_MEMORY_MAX: u64 = 256 << 20;
+
+/// Longest scriptlet or change log that is kept, in bytes.
+const SCRIPT_MAX: u64 = 64 << 20;
+
+/// Bytes that are read from a file at a time.
+const READ: usize = 128 << 10;
+
+/// A package that was unpacked.
+#[derive(Debug)]
+pub(in crate::arch) struct Staged {
+    pub(in crate::arch) info: PkgInfo,
+    pub(in crate::arch) proof: Proof,
+    /// What was unpacked, in the tar's order.
+    pub(in crate::arch) items: Vec<Item>,
+    /// The paths of the package, as its database lists them.
+    pub(in crate::arch) paths: Vec<Vec<u8>>,
+    /// MD5 of files that are kept when a package is upgraded, by path.
+    pub(in crate::arch) sums: BTreeMap<Vec<u8>, String>,
+    pub(in crate::arch) mtree: Option<Metadata>,
+    pub(in crate::arch) install: Option<Metadata>,
+    pub(in crate::arch) changelog: Option<Metadata>,
+}
+
+/// A member that is kept in the local database.
+#[derive(Debug)]
+pub(in crate::arch) struct Metadata {
+    pub(in crate::arch) bytes: Vec<u8>,
+    /// Its time in the archive, in seconds since 1970.
+    pub(in crate::arch) mtime: i64,
+}
+
+/// One path of a package.
+#[derive(Debug)]
+pub(in crate::arch) struct Item {
+    pub(in crate::arch) path: Vec<u8>,
+    pub(in crate::arch) kind: Kind,
+    pub(in crate::arch) attributes: Attributes,
+}
+
+/// What is there, as far as merging must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::arch) enum Kind {
+    Directory,
+    Other,
+}
+
+/// Owner, mode, time and extended attributes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::arch) struct Attributes {
+    pub(in crate::arch) mode: u32,
+    pub(in crate::arch) uid: u32,
+    pub(in crate::arch) gid: u32,
+    pub(in crate::arch) mtime: (i64, u32),
+    pub(in crate::arch) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// How packages are unpacked.
+pub(in crate::arch) struct Stager<'a> {
+    /// What is not extracted.
+    pub(in crate::arch) no_extract: &'a Patterns,
+    pub(in crate::arch) progress: &'a Progress,
+}
+
+impl Stager<'_> {
+    /// Unpacks a package into an empty folder.
+    ///
+    /// # Errors
+    /// It is not the planned one, breaks a rule or a limit, or cannot be
+    /// written.
+    pub(in crate::arch) fn stage(
+        &self,
+        package: VerifiedPackage,
+        planned: &PlannedPackage,
+        folder: &Root,
+    ) -> Result<Staged, PackageError> {
+        let (file, proof) = package.into_parts();
+        let name = planned.name.as_str();
+        let reader = decompressed(file).map_err(|source| PackageError::Read {
+            package: name.to_owned(),
+            source,
+        })?;
+        let mut staging = Staging {
+            name,
+            stager: self,
+            placer: folder.placer(),
+            items: Vec::new(),
+            links: HashSet::new(),
+            members: BTreeMap::new(),
+        };
+        let mut tar = TarStream::new(reader.take(BYTES_MAX));
+        let mut number = 0;
+        while let Some(entry) = tar.next_entry().map_err(|e| staging.tar(e))? {
+            self.progress.check()?;
+            number += 1;
+            if number > ENTRIES_MAX {
+                return Err(staging.content("too many entries", b""));
+            }
+            staging.entry(entry, &mut tar)?;
+        }
+        // The decompressor checks its sums at the very end.
+        let mut rest = tar.into_inner();
+        io::copy(&mut rest, &mut io::sink()).map_err(|e| staging.read(e))?;
+        if rest.limit() == 0 {
+            return Err(staging.content("too many bytes", b""));
+        }
+        staging.finish(planned, proof, folder)
+    }
+}
+
+/// A package on its way.
+struct Staging<'w> {
+    name: &'w str,
+    stager: &'w Stager<'w>,
+    placer: Placer<'w>,
+    items: Vec<Item>,
+    /// Symbolic links so far.
+    links: HashSet<Vec<u8>>,
+    /// The package's own metadata.
+    members: BTreeMap<Vec<u8>, Metadata>,
+}
+
+impl Staging<'_> {
+    fn entry<R: Read>(
+        &mut self,
+        entry: TarEntry,
+        tar: &mut TarStream<R>,
+    ) -> Result<(), PackageError> {
+        let path = plain(&entry.path).ok_or_else(|| {
+            self.content("a path that cannot be", &entry.path)
+        })?;
+        if path.is_empty() {
+            return match entry.kind {
+                TarKind::Directory => Ok(()),
+                _ => Err(self.content("something else than a directory at its top", b"")),
+            };
+        }
+        if path.starts_with(b".") {
+            return self.member(path.to_vec(), &entry, tar);
+        }
+        // What packs a folder never does that; only what means harm.
+        if !self.links.is_empty() && ancestors(path).any(|a| self.links.contains(a)) {
+            return Err(self.content("a path that leads through a link of its own", path));
+        }
+        if self.stager.no_extract.matches(path) {
+            return Ok(());
+        }
+        let node = match &entry.kind {
+            TarKind::File { size, extents } => Node::File {
+                size: *size,
+                extents: extents.as_deref(),
+            },
+            TarKind::Directory => Node::Directory,
+            TarKind::Symlink(target) => Node::Symlink(target),
+            TarKind::HardLink(target) => Node::HardLink(target),
+            TarKind::Character(major, minor) => Node::Character(*major, *minor),
+            TarKind::Block(major, minor) => Node::Block(*major, *minor),
+            TarKind::Fifo => Node::Fifo,
+        };
+        let to_place = Entry {
+            path,
+            node,
+            mode: entry.mode & 0o7777,
+            uid: entry.uid,
+            gid: entry.gid,
+            mtime: entry.mtime,
+            xattrs: &entry.xattrs,
+        };
+        let placed = match tar.data() {
+            Some(data) => self.placer.place_slice(&to_place, data),
+            None => self.placer.place(&to_place, &mut tar.reader()),
+        };
+        placed.map_err(|source| PackageError::Place {
+            package: self.name.to_owned(),
+            source,
+        })?;
+        self.note(path.to_vec(), entry);
+        Ok(())
+    }
+
+    fn note(&mut self, path: Vec<u8>, entry: TarEntry) {
+        if matches!(entry.kind, TarKind::Symlink(_)) {
+            self.links.insert(path.clone());
+        }
+        self.items.push(Item {
+            kind: match entry.kind {
+                TarKind::Directory => Kind::Directory,
+                _ => Kind::Other,
+            },
+            attributes: Attributes {
+                mode: entry.mode & 0o7777,
+                uid: entry.uid,
+                gid: entry.gid,
+                mtime: entry.mtime,
+                xattrs: entry.xattrs,
+            },
+            path,
+        });
+    }
+
+    /// Something at the top that begins with a dot: metadata, or nothing that
+    /// is installed.
+    fn member<R: Read>(
+        &mut self,
+        path: Vec<u8>,
+        entry: &TarEntry,
+        tar: &mut TarStream<R>,
+    ) -> Result<(), PackageError> {
+        let limit = match path.as_slice() {
+            b".PKGINFO" => pkginfo::PKGINFO_MAX,
+            b".MTREE" => mtree::COMPRESSED_MAX,
+            b".INSTALL" | b".CHANGELOG" => SCRIPT_MAX,
+            _ => return Ok(()),
+        };
+        let TarKind::File { size, extents: None } = entry.kind else {
+            return Err(self.content("metadata that is no plain file", &path));
+        };
+        if size > limit {
+            return Err(self.content("metadata that is too long", &path));
+        }
+        let mut bytes = Vec::new();
+        let read = tar.reader().take(limit).read_to_end(&mut bytes);
+        let read = read.map_err(|e| self.read(e))?;
+        if read as u64 != size {
+            return Err(self.read(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let mtime = entry.mtime.0;
+        self.members.insert(path, Metadata { bytes, mtime });
+        Ok(())
+    }
+
+    fn finish(
+        mut self,
+        planned: &PlannedPackage,
+        proof: Proof,
+        folder: &Root,
+    ) -> Result<Staged, PackageError> {
+        let info = self.members.remove(b".PKGINFO".as_slice());
+        let info = info.ok_or_else(|| self.content("no .PKGINFO", b""))?;
+        let info = PkgInfo::parse(&String::from_utf8_lossy(&info.bytes));
+        check(planned, &info)?;
+        let mtree = self.members.remove(b".MTREE".as_slice());
+        let paths = match &mtree {
+            Some(mtree) => {
+                let paths = mtree::paths(&mtree.bytes).map_err(|e| self.read(e))?;
+                self.drop_unlisted(&paths, folder)?;
+                paths
+            }
+            None => self.own_paths(),
+        };
+        let sums = self.sums(&info, folder)?;
+        Ok(Staged {
+            info,
+            proof,
+            items: self.items,
+            paths,
+            sums,
+            mtree,
+            install: self.members.remove(b".INSTALL".as_slice()),
+            changelog: self.members.remove(b".CHANGELOG".as_slice()),
+        })
+    }
+
+    /// The paths of a package that does not list them.
+    fn own_paths(&self) -> Vec<Vec<u8>> {
+        let mut paths: Vec<Vec<u8>> = self.items.iter().map(listed).collect();
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+
+    /// Removes what the package does not list, as pacman does not extract it.
+    fn drop_unlisted(&mut self, paths: &[Vec<u8>], folder: &Root) -> Result<(), PackageError> {
+        let known: HashSet<&[u8]> = paths.iter().map(Vec::as_slice).collect();
+        let (kept, unlisted): (Vec<_>, Vec<_>) = std::mem::take(&mut self.items)
+            .into_iter()
+            .partition(|item| known.contains(listed(item).as_slice()));
+        self.items = kept;
+        for item in unlisted.iter().rev() {
+            self.stager.progress.warn(format!(
+                "{} is not in the file list of the package {}: it is not unpacked",
+                shown(&item.path),
+                self.name
+            ));
+            let flags = match item.kind {
+                Kind::Directory => AtFlags::REMOVEDIR,
+                Kind::Other => AtFlags::empty(),
+            };
+            // Its paths have no links in them, and nobody else is there. A
+            // directory with something listed in it stays, as an implied one.
+            match rustix::fs::unlinkat(folder, item.path.as_slice(), flags) {
+                Ok(()) | Err(rustix::io::Errno::NOTEMPTY | rustix::io::Errno::EXIST) => {}
+                Err(error) => return Err(self.read(error.into())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Digests the files that are kept when a package is upgraded.
+    fn sums(
+        &self,
+        info: &PkgInfo,
+        folder: &Root,
+    ) -> Result<BTreeMap<Vec<u8>, String>, PackageError> {
+        let mut sums = BTreeMap::new();
+        let there: HashSet<&[u8]> = match info.backup.is_empty() {
+            true => HashSet::new(),
+            false => self.items.iter().map(|i| i.path.as_slice()).collect(),
+        };
+        for path in info.backup.iter().map(String::as_bytes) {
+            if there.contains(path) {
+                let sum = md5_of(folder, path).map_err(|e| self.read(e))?;
+                sums.extend(sum.map(|sum| (path.to_vec(), sum)));
+            }
+        }
+        Ok(sums)
+    }
+
+    fn content(&self, what: &'static str, path: &[u8]) -> PackageError {
+        PackageError::Content {
+            package: self.name.to_owned(),
+            what,
+            path: shown(path),
+        }
+    }
+
+    fn read(&self, source: io::Error) -> PackageError {
+        PackageError::Read {
+            package: self.name.to_owned(),
+            source,
+        }
+    }
+
+    fn tar(&self, source: ArchiveError) -> PackageError {
+        PackageError::Tar {
+            package: self.name.to_owned(),
+            source,
+        }
+    }
+}
+
+/// A path as a database lists it.
+fn listed(item: &Item) -> Vec<u8> {
+    let mut path = item.path.clone();
+    if item.kind == Kind::Directory {
+        path.push(b'/');
+    }
+    path
+}
+
+fn check(planned: &PlannedPackage, info: &PkgInfo) -> Result<(), PackageError> {
+    let architecture = info.architecture.as_deref().unwrap_or_default();
+    let say = |name: &str, version: &str, architecture: &str| {
+        format!("{name} {version} ({architecture})")
+    };
+    let found = say(&info.name, &info.version, architecture);
+    let planned = say(&planned.name, &planned.version, &planned.architecture);
+    if planned == found {
+        return Ok(());
+    }
+    Err(PackageError::Other { planned, found })
+}
+
+/// The MD5 of a regular file; nothing for anything else.
+pub(in crate::arch) fn md5_of(root: &Root, path: &[u8]) -> io::Result<Option<String>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let fd = match crate::beneath::open(root, path, flags) {
+        Ok(fd) => fd,
+        Err(rustix::io::Errno::LOOP | rustix::io::Errno::NXIO) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let mut file = File::from(fd);
+    if !file.metadata()?.is_file() {
+        return Ok(None);
+    }
+    let mut md5 = Md5::new();
+    let mut buffer = vec![0; READ];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            n => md5.update(&buffer[..n]),
+        }
+    }
+    let digits = md5.finalize();
+    Ok(Some(digits.iter().map(|b| format!("{b:02x}")).collect()))
+}
+
+/// The tar in a package file, by what the file begins with.
+fn decompressed(mut file: File) -> io::Result<Box<dyn Read>> {
+    let mut magic = Vec::new();
+    (&mut file).take(6).read_to_end(&mut magic)?;
+    file.rewind()?;
+    let file = BufReader::with_capacity(READ, file);
+    Ok(match magic.as_slice() {
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(file)?;
+            decoder.window_log_max(WINDOW_LOG_MAX)?;
+            Box::new(decoder)
+        }
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => {
+            let flags = liblzma::stream::CONCATENATED;
+            let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_MAX, flags)?;
+            Box::new(liblzma::bufread::XzDecoder::new_stream(file, stream))
+        }
+        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
+        _ => Box::new(file),
+    })
+}
+
+/// A path without what says that it starts at the root, if each of its parts
+/// is a plain name: no `.`, `..` or nothing, no NUL, and no line end, which
+/// the database could not hold.
+fn plain(mut path: &[u8]) -> Option<&[u8]> {
+    if path == b"." || path == b"./" {
+        return Some(b"");
+    }
+    path = path.strip_prefix(b"./").unwrap_or(path);
+    path = path.strip_suffix(b"/").unwrap_or(path);
+    let is_plain = |part: &[u8]| {
+        !matches!(part, b"" | b"." | b"..") && !part.contains(&0) && !part.contains(&b'\n')
+    };
+    path.split(|b| *b == b'/').all(is_plain).then_some(path)
+}
