@@ -3,3 +3,8 @@
 //!
 //! No pacman or gpg is needed.
 
+pub mod database;
+pub mod dependency;
+mod pattern;
+pub mod resolve;
+pub mod version;
