@@ -58,3 +58,10 @@ pub(crate) fn ancestors(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
     .skip(1)
 }
+
+/// Where a link of the tree leads to; nothing if there is none.
+pub(crate) fn link_target(root: &Root, path: &[u8]) -> Option<Vec<u8>> {
+    let link = open(root, path, OFlags::PATH | OFlags::NOFOLLOW).ok()?;
+    let target = rustix::fs::readlinkat(&link, "", Vec::new()).ok()?;
+    Some(target.into_bytes())
+}

@@ -15,7 +15,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 /// Files that go: folder, and a name in it, where one `*` stands for any text.
-const FILES: [(&str, &str); 29] = [
+const FILES: [(&str, &str); 32] = [
     ("var/lib/dbus", "machine-id"),
     ("etc/ssh", "ssh_host_*"),
     ("var/lib/systemd", "random-seed"),
@@ -38,6 +38,9 @@ const FILES: [(&str, &str); 29] = [
     ("var/lib/dpkg", "lock*"),
     ("var/lib/apt", "extended_states*"),
     ("var/lib/apt", "daily_lock"),
+    ("etc/pacman.d", "gnupg*"),
+    ("var/lib/pacman", "sync"),
+    ("var/lib/pacman", "db.lck"),
     ("root", ".bash_history"),
     ("root", ".lesshst"),
     ("root", ".viminfo"),
@@ -59,7 +62,11 @@ const EMPTIED: [&str; 7] = [
 ];
 
 /// Folders whose files go and whose folders, which belong to a package, stay.
-const CLEARED: [&str; 2] = ["var/lib/apt/lists", "var/cache/apt/archives"];
+const CLEARED: [&str; 3] = [
+    "var/lib/apt/lists",
+    "var/cache/apt/archives",
+    "var/cache/pacman/pkg",
+];
 
 /// Deepest folder beneath a folder of logs or caches that is looked into.
 const DEPTH: usize = 8;
@@ -257,6 +264,9 @@ mod tests {
             "var/log/dpkg.log",
             "var/log/apt/history.log",
             "var/lib/apt/lists/partial/x",
+            "etc/pacman.d/gnupg/private-keys-v1.d/x.key",
+            "var/lib/pacman/sync/core.db",
+            "var/cache/pacman/pkg/a.pkg.tar.zst",
             "tmp/a/b",
             "root/.bash_history",
         ];

@@ -17,6 +17,7 @@ pub mod host;
 pub mod identity;
 pub mod layer;
 pub mod lint;
+mod nearest;
 pub mod pack;
 pub mod plan;
 pub mod recipe;

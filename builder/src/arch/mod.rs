@@ -14,26 +14,31 @@
 //! each tested against pacman's own answers.
 
 mod bootstrap;
-mod database;
+pub mod database;
+pub mod dependency;
+mod install;
 pub mod keyring;
+mod package;
+mod pattern;
 mod repository;
 mod request;
-mod resolve;
+pub mod resolve;
+pub mod version;
 
 pub use bootstrap::{BootstrapError, bootstrap};
-pub use database::{Database, DatabaseError};
 pub use repository::{RepositoryError, Unbelieved};
 pub use request::{Mirrors, Repository, Request};
-pub use resolve::ResolveError;
+pub use install::InstallError;
+pub use package::PackageError;
 
-use crate::plan::{Plan, PlannedPackage, Signature};
-use database::Package;
+use crate::plan::{Plan, PlannedPackage, Signature, is_word};
+use database::{Database, Package};
 use hatchery_image::Progress;
 use hatchery_image::progress::{Interrupted, Stage, Unit};
 use hatchery_transfer::{Client, Location};
 use jiff::Timestamp;
 use repository::{Fetched, Fetching};
-use resolve::Resolution;
+use resolve::{Resolution, ResolveError};
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -66,13 +71,15 @@ pub enum PlanError {
         /// Whose.
         repository: String,
     },
-    /// A package whose file name is none.
-    #[error("the database of {repository} has an unusable file name for the package {package}")]
-    FileName {
+    /// A package whose file name, version or architecture is none.
+    #[error("the database of {repository} has an unusable {what} for the package {package}")]
+    Unusable {
         /// Which.
         package: String,
         /// Whose.
         repository: String,
+        /// Such as `version`.
+        what: &'static str,
     },
 }
 
@@ -102,6 +109,11 @@ pub fn plan(
     };
     let fetched = fetch_all(request, fetching, &|| running.advance(1))?;
     progress.check()?;
+    for found in &fetched {
+        for warning in &found.database.warnings {
+            progress.warn(format!("{}: {warning}", found.planned.suite));
+        }
+    }
     let resolution = resolved(request, &fetched)?;
     for warning in &resolution.warnings {
         progress.warn(warning.clone());
@@ -213,6 +225,19 @@ fn planned(
     repository: &str,
     signature: Option<Signature>,
 ) -> Result<PlannedPackage, PlanError> {
+    let unusable = |what| PlanError::Unusable {
+        package: package.name.to_string(),
+        repository: repository.to_owned(),
+        what,
+    };
+    for (what, text) in [
+        ("version", package.version.as_str()),
+        ("architecture", &package.architecture),
+    ] {
+        if !is_word(text) {
+            return Err(unusable(what));
+        }
+    }
     let base = Some(&package.base).filter(|base| base.as_str() != package.name.as_str());
     Ok(PlannedPackage {
         name: package.name.clone(),
@@ -225,10 +250,10 @@ fn planned(
             package: package.name.to_string(),
             repository: repository.to_owned(),
         })?,
-        path: package.file_name.parse().map_err(|_| PlanError::FileName {
-            package: package.name.to_string(),
-            repository: repository.to_owned(),
-        })?,
+        path: package
+            .file_name
+            .parse()
+            .map_err(|_| unusable("file name"))?,
         repository: 0,
         named: false,
         essential: false,

@@ -12,7 +12,7 @@ use hatchery_image::keyring::Policy;
 use hatchery_image::{Architecture, Keyring};
 use hatchery_transfer::Location;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan as _};
 
 /// Where the name of a repository goes in a mirror's address.
@@ -145,7 +145,7 @@ impl Request {
             return Vec::new();
         };
         let mut locations = repository.locations.clone();
-        let day = date.to_zoned(TimeZone::UTC).date();
+        let day = Offset::UTC.to_datetime(date).date();
         for archive in &repository.archives {
             let days = DAYS.iter().filter_map(|n| day.checked_add(n.days()).ok());
             let places = days.map(|day| expanded(archive, name, self.architecture, Some(day)));

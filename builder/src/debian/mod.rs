@@ -15,7 +15,6 @@ mod index;
 pub mod install;
 mod keyring;
 mod mirrors;
-mod nearest;
 mod order;
 pub mod relation;
 mod release;

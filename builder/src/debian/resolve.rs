@@ -10,10 +10,10 @@ use super::Request;
 use super::choose::{Choice, Obstacle, Problem, Wish};
 use super::dependency;
 use super::index::Column;
-use super::nearest::nearest;
 use super::order::installation_order;
 use super::solve::solve;
 use super::universe::{Id, Universe};
+use crate::nearest::nearest;
 use std::collections::BTreeSet;
 
 /// Most providers that an error lists.

@@ -22,7 +22,7 @@ const LEFTOVER: &str = "a remnant of the build";
 /// `*` stands for one part or a piece of one, a leading `**/` for any folders
 /// or none, a final `/**` for everything beneath. Empty files are let be,
 /// except for keys.
-const NAMES: [(&str, &str); 46] = [
+const NAMES: [(&str, &str); 47] = [
     ("var/lib/dbus/machine-id", MACHINE_ID),
     ("etc/ssh/ssh_host_*", HOST_KEY),
     ("etc/dropbear/dropbear_*_host_key", HOST_KEY),
@@ -33,6 +33,7 @@ const NAMES: [(&str, &str); 46] = [
     ("boot/loader/random-seed", SEED),
     ("efi/loader/random-seed", SEED),
     ("etc/pacman.d/gnupg/private-keys-v1.d/**", CREDENTIAL),
+    ("etc/pacman.d/gnupg.new/private-keys-v1.d/**", CREDENTIAL),
     ("etc/apt/auth.conf", CREDENTIAL),
     ("etc/apt/auth.conf.d/**", CREDENTIAL),
     ("etc/krb5.keytab", CREDENTIAL),

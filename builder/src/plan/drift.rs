@@ -40,17 +40,17 @@ impl Wanted {
         compare("the architecture", &self.architecture, &now.architecture);
         compare("the variant", &self.variant, &now.variant);
         compare("recommends", &self.recommends, &now.recommends);
+        let ignored = |wanted: &Self| match wanted.ignored.as_slice() {
+            [] => "nothing".to_owned(),
+            patterns => patterns.join(", "),
+        };
+        compare("what is ignored", &ignored(self), &ignored(now));
         for package in now.packages.iter().filter(|p| !self.packages.contains(p)) {
             differences.push(format!("the package {package} was added"));
         }
         for package in self.packages.iter().filter(|p| !now.packages.contains(p)) {
             differences.push(format!("the package {package} was removed"));
         }
-        compare(
-            "what is ignored",
-            &self.ignored.join(" "),
-            &now.ignored.join(" "),
-        );
         let show = |repositories: &[WantedRepository]| {
             let shown: Vec<_> = repositories.iter().map(ToString::to_string).collect();
             shown.join(", ")

@@ -208,7 +208,9 @@ impl Document {
 
 /// Versions and architectures become parts of file names and of dpkg's
 /// status file.
-fn is_word(text: &str) -> bool {
+/// Whether a version or architecture is one word that no shell reads anything
+/// into.
+pub(crate) fn is_word(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 256
         && text

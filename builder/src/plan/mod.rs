@@ -12,6 +12,7 @@ mod signature;
 mod table;
 
 pub use drift::Drift;
+pub(crate) use lock::is_word;
 pub use lock::{LOCK_MAX, Lock, LockError};
 pub use name::{InvalidPackageName, PackageName};
 pub use signature::{InvalidSignature, SIGNATURE_MAX, Signature};

@@ -23,7 +23,9 @@ fn message(rest: &str) -> String {
 fn a_minimal_recipe_has_the_documented_defaults() {
     let recipe = parse("").unwrap();
     assert_eq!(recipe.architecture, Architecture::Amd64);
-    let Family::Debian(debian) = &recipe.family;
+    let Family::Debian(debian) = &recipe.family else {
+        panic!("{:?}", recipe.family);
+    };
     assert_eq!(debian.variant, Variant::Minbase);
     assert!(!debian.recommends);
     assert_eq!(recipe.repositories.len(), 1);

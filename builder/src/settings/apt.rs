@@ -3,7 +3,7 @@
 //! recipe names.
 
 use super::{Context, PUBLIC, Result};
-use crate::recipe::{Content, Family, MirrorUrl, Repository};
+use crate::recipe::{Content, MirrorUrl, Repository};
 use crate::rootfs::Rootfs;
 use std::fmt::Write as _;
 
@@ -23,7 +23,6 @@ const KEYRINGS: [&str; 2] = [
 const KEYS: &str = "etc/apt/keyrings";
 
 pub(super) fn apply(context: &Context<'_>) -> Result<()> {
-    let Family::Debian(_) = context.recipe.family;
     let rootfs = &context.rootfs;
     if !rootfs.exists("etc/apt")? {
         return Ok(());
@@ -164,6 +163,7 @@ mod tests {
             suite: suite.parse().unwrap(),
             components: vec!["main".parse().unwrap()],
             key: None,
+            sig_level: Default::default(),
         };
         let mut stanzas = Vec::new();
         for (suite, mirror) in [

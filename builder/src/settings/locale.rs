@@ -18,14 +18,13 @@ pub(super) fn apply(context: &Context<'_>) -> Result<()> {
         return Ok(());
     };
     if !locale.is_builtin() {
-        match context.recipe.distribution {
-            Distribution::Debian => generate(context, locale)?,
-        }
+        generate(context, locale)?;
     }
     let rootfs = &context.rootfs;
     let text = format!("LANG={locale}\n");
     rootfs.write("etc/locale.conf", text.as_bytes(), PUBLIC)?;
     match context.recipe.distribution {
+        Distribution::Arch => {}
         Distribution::Debian => rootfs.link("etc/default/locale", "../locale.conf")?,
     }
     Ok(())
@@ -40,7 +39,7 @@ fn generate(context: &Context<'_>, locale: &Locale) -> Result<()> {
     let supported = context
         .rootfs
         .text(SUPPORTED)?
-        .ok_or_else(|| missing(SUPPORTED, "; it comes with the package locales"))?;
+        .ok_or_else(|| missing(SUPPORTED, "; it comes with the package locales, or with glibc"))?;
     let line = entry(&supported, locale)
         .ok_or_else(|| missing("such locale", ", as /usr/share/i18n/SUPPORTED lists them"))?;
     let mut list = context.rootfs.text(GENERATED)?.unwrap_or_default();

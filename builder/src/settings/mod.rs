@@ -15,6 +15,7 @@ mod files;
 mod hostname;
 mod locale;
 mod network;
+mod pacman;
 mod script;
 mod time;
 mod units;
@@ -22,9 +23,10 @@ mod units;
 pub use accounts::AccountsError;
 
 use crate::confine::{ConfineError, Confinement};
-use crate::recipe::{Distribution, Recipe};
+use crate::recipe::{Family, Recipe};
 use crate::rootfs::{Access, Rootfs, RootfsError};
 use hatchery_image::Progress;
+use hatchery_image::keyring::KeyringError;
 use hatchery_image::progress::{Interrupted, Stage, Unit};
 use std::path::Path;
 
@@ -37,6 +39,15 @@ pub enum SettingsError {
     /// Users and groups.
     #[error("cannot set up the accounts")]
     Accounts(#[source] AccountsError),
+    /// A key that is to go into the image is none.
+    #[error("cannot read {name}, the key of a repository")]
+    Key {
+        /// Its file.
+        name: String,
+        /// Why not.
+        #[source]
+        source: KeyringError,
+    },
     /// The tree lacks what a setting needs.
     #[error("the recipe sets {what}, and the tree has no {needed}{hint}")]
     Missing {
@@ -115,8 +126,9 @@ pub fn apply(
 }
 
 fn package_sources(context: &Context<'_>) -> Result<()> {
-    match context.recipe.distribution {
-        Distribution::Debian => apt::apply(context),
+    match &context.recipe.family {
+        Family::Arch(arch) => pacman::apply(context, &arch.pacman),
+        Family::Debian(_) => apt::apply(context),
     }
 }
 

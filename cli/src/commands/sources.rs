@@ -11,6 +11,7 @@ use hatchery_builder::plan::Lock;
 use hatchery_builder::recipe::Recipe;
 use hatchery_image::Architecture;
 use hatchery_transfer::{Cache, Client, Location};
+use jiff::civil::Date;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -33,9 +34,17 @@ pub(crate) struct Sources {
     /// Accept package indexes past their expiry, as an old mirror has them
     #[arg(long)]
     accept_expired: bool,
+    /// For Arch Linux: the packages of that day, from a mirror that keeps them
+    #[arg(long, value_name = "YYYY/MM/DD", value_parser = day)]
+    snapshot: Option<Date>,
     /// The lock [default: beside the recipe, with the suffix .lock]
     #[arg(long, value_name = "FILE")]
     lock: Option<PathBuf>,
+}
+
+/// `2026/11/01`, as the folders of such mirrors are called, or `2026-11-01`.
+fn day(text: &str) -> Result<Date, jiff::Error> {
+    text.replace('/', "-").parse()
 }
 
 impl Sources {
@@ -81,6 +90,7 @@ impl Sources {
             mirrors: self.mirror.clone(),
             host_sources,
             lock: None,
+            snapshot: self.snapshot,
             version: None,
             source_date_epoch: environment::source_date_epoch()?.or(recipe.source_date_epoch),
             output: PathBuf::from("."),

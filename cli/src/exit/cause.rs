@@ -93,7 +93,10 @@ fn of_mirror(_: &(dyn Error + 'static)) -> Option<Code> {
 #[cfg(feature = "build")]
 fn of_builder(cause: &(dyn Error + 'static)) -> Option<Code> {
     use hatchery_builder::BuildError;
+    use hatchery_builder::arch;
+    use hatchery_builder::arch::{InstallError, PackageError};
     use hatchery_builder::debian::{PlanError, RepositoryError as R};
+    use hatchery_builder::family;
     use hatchery_builder::lint::LintError;
     use hatchery_builder::plan::LockError;
     use hatchery_builder::recipe::RecipeError;
@@ -109,12 +112,39 @@ fn of_builder(cause: &(dyn Error + 'static)) -> Option<Code> {
             cause.downcast_ref(),
             Some(PlanError::Resolve(_) | PlanError::NoRepository)
         )
+        || matches!(
+            cause.downcast_ref(),
+            Some(family::PlanError::Debian(
+                PlanError::Resolve(_) | PlanError::NoRepository
+            ))
+        )
+        || matches!(
+            cause.downcast_ref(),
+            Some(family::PlanError::Arch(
+                arch::PlanError::Resolve(_) | arch::PlanError::NoSnapshots(_)
+            ))
+        )
         || matches!(cause.downcast_ref(), Some(SettingsError::Missing { .. }))
         || matches!(
             unboxed(cause),
             Some(R::Suite(_) | R::Component { .. } | R::Architecture { .. })
         );
     if is_recipes {
+        return Some(Code::Recipe);
+    }
+    let is_distrust = matches!(
+        cause.downcast_ref(),
+        Some(
+            PackageError::Unsigned { .. } | PackageError::Changed { .. } | PackageError::Other { .. }
+        )
+    ) || matches!(
+        unboxed(cause),
+        Some(arch::RepositoryError::Unsigned { .. })
+    );
+    if is_distrust {
+        return Some(Code::Trust);
+    }
+    if let Some(InstallError::Hook { .. }) = cause.downcast_ref() {
         return Some(Code::Recipe);
     }
     match (cause.downcast_ref(), cause.downcast_ref()) {

@@ -8,7 +8,7 @@
 
 use super::ArchiveError;
 use super::limits::{EXTENTS_MAX, HEAD_MAX, PATH_MAX};
-use super::xattrs::{Xattrs, is_kept};
+use super::xattrs::is_kept;
 use crate::place::Extent;
 use std::io::{self, Read};
 use tar_core::EntryType;
@@ -71,7 +71,7 @@ pub struct Entry {
     /// Modification time: seconds since 1970 and nanoseconds.
     pub mtime: (i64, u32),
     /// Extended attributes that belong to a tree: name and value.
-    pub xattrs: Xattrs,
+    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     /// Bytes of its headers.
     pub head: u64,
     /// Bytes of its data in the tar, without padding.

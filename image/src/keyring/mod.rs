@@ -102,6 +102,8 @@ impl<T> Deref for Verified<T> {
 pub enum Policy {
     /// sequoia's standard policy at the given time: our own signatures, Debian's.
     Standard,
+    /// Arch
+    Arch,
 }
 
 /// Certificates whose signatures count.
@@ -206,6 +208,20 @@ impl Keyring {
         })
     }
 
+    /// Stub.
+    pub fn verify_reader(
+        &self,
+        data: &mut dyn std::io::Read,
+        signature: &[u8],
+        policy: Policy,
+        now: Timestamp,
+    ) -> Result<Verified<crate::Sha256>, KeyringError> {
+        let mut bytes = Vec::new();
+        data.read_to_end(&mut bytes).map_err(KeyringError::Data)?;
+        let v = self.verify_detached(bytes, signature, policy, now)?;
+        v.try_map(|b| Ok(crate::Sha256::of(&b)))
+    }
+
     /// Verifies a clearsigned text (Debian's `InRelease`) and returns what is
     /// inside the signature: its lines without the blanks at their ends, which
     /// the signature does not cover, each ended with a line feed. Anything
@@ -286,7 +302,7 @@ impl Keyring {
         signatures: &[signature::Parsed],
         document: Document,
         data: &[u8],
-        Policy::Standard: Policy,
+        _: Policy,
         now: Timestamp,
     ) -> Result<(Fingerprint, Timestamp), KeyringError> {
         let time = system_time(now);

@@ -14,7 +14,8 @@ mod local;
 mod merge;
 mod scriptlet;
 
-use super::package::{PackageError, Patterns, Staged};
+use super::package::Staged;
+use super::pattern::Patterns;
 use super::request::Request;
 use crate::confine::{ConfineError, Confinement};
 use crate::handover::{Gone, Handover};

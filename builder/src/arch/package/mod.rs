@@ -5,12 +5,10 @@
 //! and mtree(5) as libarchive writes it.
 
 mod mtree;
-mod pattern;
 mod pkginfo;
 mod stage;
 mod verify;
 
-pub(super) use pattern::Patterns;
 pub(super) use pkginfo::PkgInfo;
 pub(super) use stage::{Attributes, Item, Kind, Metadata, Staged, Stager, md5_of};
 pub(super) use verify::{Proof, VerifiedPackage};

@@ -5,7 +5,8 @@
 //! pacman would not extract is not there: metadata (names at the top that
 //! begin with a dot), what NoExtract names, and what is not in the `.MTREE`.
 
-use super::{PackageError, Patterns, PkgInfo, Proof, VerifiedPackage, mtree, pkginfo, shown};
+use super::{PackageError, PkgInfo, Proof, VerifiedPackage, mtree, pkginfo, shown};
+use crate::arch::pattern::Patterns;
 use crate::beneath::ancestors;
 use crate::plan::PlannedPackage;
 use hatchery_image::Progress;
