@@ -92,7 +92,7 @@ pub fn untouched(folder: &Path, what: &Untouched<'_>) -> PathBuf {
 
 /// The tree `NAME-STATE`, made by `make` in a staging folder unless it is
 /// there. Others of the name, which only lack the state, are removed.
-fn keep(folder: &Path, name: &str, state: &str, make: impl FnOnce(&Path)) -> PathBuf {
+pub(crate) fn keep(folder: &Path, name: &str, state: &str, make: impl FnOnce(&Path)) -> PathBuf {
     fs::create_dir_all(folder).expect("a folder for trees");
     let lock = fs::File::create(folder.join(".lock")).expect("a lock file");
     lock.lock().expect("the lock");
