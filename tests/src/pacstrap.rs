@@ -3,7 +3,9 @@
 //!
 //! Of pacstrap 28 and pacman 6 or 7: `-G` and `-M` copy no keyring and no
 //! list of mirrors of the host's into the tree, and `-c` keeps packages in the
-//! cache that the configuration names, which is thrown away. Whom to trust is
+//! cache that the configuration names, which is thrown away. `HookDir` is the
+//! tree's own: pacman looks for `/etc/pacman.d/hooks` on the host otherwise,
+//! whatever its root is. Whom to trust is
 //! said by a GnuPG home with the one key; `pacman-key --init` would take
 //! seconds. Mounts are made in a mount namespace, so that none can be left.
 
@@ -33,6 +35,17 @@ pub struct Pacstrap {
     pub key: Key,
 }
 
+/// Where pacman finds things: elsewhere than we do, if it runs in a machine.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The folder of its configuration.
+    pub folder: &'a Path,
+    /// The tree that it changes.
+    pub root: &'a Path,
+    /// The folder that `$repo/os/$arch` is beneath.
+    pub top: &'a Path,
+}
+
 impl Pacstrap {
     /// From the pocket.
     #[must_use]
@@ -55,13 +68,11 @@ impl Pacstrap {
     }
 
     /// Writes a configuration of pacman's for these repositories, and what it
-    /// names, into a folder: `pacman.conf` in it is its path. `seen` is where
-    /// whoever reads it finds that folder, and `top` where the repositories
-    /// are then.
+    /// names, into a folder: `pacman.conf`.
     ///
     /// # Panics
     /// When gpg does not take the key.
-    pub fn configure(&self, folder: &Path, seen: &Path, top: &Path) {
+    pub fn configure(&self, folder: &Path, view: &View<'_>) {
         let home = folder.join("gnupg");
         let home = Home::create(&home).expect("a GnuPG home");
         let path = text(home.path().expect("a private home"));
@@ -79,15 +90,18 @@ impl Pacstrap {
         home.stop_agent().expect("no agent");
         let cache = folder.join("cache");
         fs::create_dir_all(&cache).expect("a cache");
-        fs::write(folder.join("pacman.conf"), self.text(seen, top)).expect("a configuration");
+        fs::write(folder.join("pacman.conf"), self.text(view)).expect("a configuration");
     }
 
-    fn text(&self, seen: &Path, top: &Path) -> String {
-        let (seen, top) = (seen.display(), top.display());
+    fn text(&self, view: &View<'_>) -> String {
+        let folder = view.folder.display();
         let mut text = format!(
             "[options]\nArchitecture = x86_64\nSigLevel = Required DatabaseOptional\n\
-             LocalFileSigLevel = Required\nGPGDir = {seen}/gnupg\nCacheDir = {seen}/cache\n"
+             LocalFileSigLevel = Required\nGPGDir = {folder}/gnupg\nCacheDir = {folder}/cache\n\
+             HookDir = {}\n",
+            view.root.join("etc/pacman.d/hooks").display()
         );
+        let top = view.top.display();
         for repository in &self.repositories {
             let _ = write!(
                 text,
@@ -107,7 +121,12 @@ impl Pacstrap {
     /// When it could not even be prepared.
     pub fn run(&self, target: &Path, packages: &[&str]) -> Result<String, String> {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        self.configure(folder.path(), folder.path(), &self.top);
+        let view = View {
+            folder: folder.path(),
+            root: target,
+            top: &self.top,
+        };
+        self.configure(folder.path(), &view);
         fs::create_dir_all(target).expect("a folder for the tree");
         let configuration = folder.path().join("pacman.conf");
         let around = ["unshare", "--mount", "pacstrap", "-c", "-G", "-M", "-C"];

@@ -233,6 +233,14 @@ fn systemd(mut package: Pkg) -> Pkg {
         let text = after(target, description, &command, "");
         package = package.hook(&format!("{name}.hook"), &text);
     }
+    // Users, groups and folders that only Debian has.
+    for file in ["sysusers.d/basic.conf", "tmpfiles.d/debian.conf"] {
+        package.remove(&format!("usr/lib/{file}"));
+    }
+    // As tmpfiles would have them.
+    for folder in ["etc/credstore", "etc/credstore.encrypted"] {
+        package.find(folder).expect("a folder for secrets").mode = 0o700;
+    }
     package
         .program(dispatcher, DISPATCH.as_bytes())
         .script(SYSTEMD_SCRIPT)
