@@ -6,8 +6,9 @@
 //! cache that the configuration names, which is thrown away. `HookDir` is the
 //! tree's own: pacman looks for `/etc/pacman.d/hooks` on the host otherwise,
 //! whatever its root is. Whom to trust is
-//! said by a GnuPG home with the one key; `pacman-key --init` would take
-//! seconds. Mounts are made in a mount namespace, so that none can be left.
+//! said by a GnuPG home with the one key, in a keybox, which pacman takes for
+//! read-only: it asks no server for keys that are missing. (`pacman-key
+//! --init` would take seconds.) Mounts are made in a mount namespace, so that none can be left.
 
 use crate::pocket::{Key, PkgRepository, Pocket};
 use crate::run::run;
