@@ -24,10 +24,6 @@ pub(super) fn fields(package: &Pkg, bytes: &[u8], signature: &[u8]) -> Fields {
         value => vec![value.to_owned()],
     };
     let list = |name| package.list(name).to_vec();
-    let size = package.size.unwrap_or_else(|| {
-        let sizes = package.contents.iter().map(|m| m.bytes().len() as u64);
-        sizes.sum()
-    });
     let fields = [
         ("FILENAME", one(&package.file_name())),
         ("NAME", one(&package.name)),
@@ -36,7 +32,7 @@ pub(super) fn fields(package: &Pkg, bytes: &[u8], signature: &[u8]) -> Fields {
         ("DESC", one(&package.description)),
         ("GROUPS", list("group")),
         ("CSIZE", one(&bytes.len().to_string())),
-        ("ISIZE", one(&size.to_string())),
+        ("ISIZE", one(&package.installed_size().to_string())),
         ("MD5SUM", one(&hex(&Md5::digest(bytes)))),
         ("SHA256SUM", one(&Sha256::of(bytes).to_string())),
         ("PGPSIG", one(&BASE64.encode(signature))),

@@ -7,9 +7,6 @@ use super::compression::Compression;
 use super::member::{Kind, Member};
 use super::package::Pkg;
 
-/// Where hooks and scriptlets note what they saw.
-const NOTES: &str = "/var/lib/pocket";
-
 /// A path that ustar's header cannot hold.
 const LONG: &str = "usr/share/pocket/a-name-that-is-long/and-another-one-below-it/and-one-more-so-that-the-header-has-no-room/\
                     for-all-of-it";
@@ -17,6 +14,56 @@ const LONG: &str = "usr/share/pocket/a-name-that-is-long/and-another-one-below-i
 const USER_SCRIPT: &str = "pre_install() {\n  echo \"pre_install $1 in $PWD\" >>var/lib/pocket/user\n}\n\
     post_install() {\n  echo \"post_install $1, umask $(umask)\" >>var/lib/pocket/user\n}\n\
     pre_upgrade() {\n  echo \"pre_upgrade $1 from $2\"\n}\npost_remove() {\n  echo \"post_remove $1\"\n}\n";
+
+/// Hooks: name, trigger, action. They note what they saw in /var/lib/pocket.
+const HOOKS: [(&str, &str, &str); 9] = [
+    (
+        // Nothing of it is there yet when it would run.
+        "00-pocket-before",
+        "Type = Path\nOperation = Install\nTarget = usr/bin/pacman",
+        "When = PreTransaction\nAbortOnFail\nExec = /bin/sh -c 'echo ran >>/var/lib/pocket/before'",
+    ),
+    (
+        "50-pocket-package",
+        "Type = Package\nOperation = Install\nTarget = pocket-*",
+        "When = PostTransaction\nDepends = bash\nExec = /bin/sh -c 'echo ran >>/var/lib/pocket/package'",
+    ),
+    (
+        "51-pocket-absent",
+        "Type = Package\nOperation = Install\nTarget = *",
+        "When = PostTransaction\nDepends = pocket-absent\nExec = /bin/sh -c 'echo ran >>/var/lib/pocket/absent'",
+    ),
+    (
+        "52-pocket-targets",
+        "Type = Path\nOperation = Install\nTarget = usr/share/pocket/*\nTarget = !usr/share/pocket/*first",
+        "When = PostTransaction\nNeedsTargets\nExec = /bin/sh -c 'cat >/var/lib/pocket/targets'",
+    ),
+    (
+        "53-pocket-names",
+        "Type = Package\nOperation = Install\nTarget = *\nTarget = !pocket-*",
+        "When = PostTransaction\nNeedsTargets\nExec = /bin/sh -c 'cat >/var/lib/pocket/names'",
+    ),
+    (
+        "54-pocket-upgrade",
+        "Type = Package\nOperation = Upgrade\nOperation = Remove\nTarget = *",
+        "When = PostTransaction\nExec = /bin/sh -c 'echo ran >>/var/lib/pocket/upgrade'",
+    ),
+    (
+        "55-pocket-failing",
+        "Type = Package\nOperation = Install\nTarget = pocket-hooks",
+        "When = PostTransaction\nExec = /bin/false",
+    ),
+    (
+        "56-pocket-off",
+        "Type = Package\nOperation = Install\nTarget = *",
+        "When = PostTransaction\nExec = /bin/sh -c 'echo ran >>/var/lib/pocket/off'",
+    ),
+    (
+        "57-pocket-replaced",
+        "Type = Package\nOperation = Install\nTarget = *",
+        "When = PostTransaction\nExec = /bin/sh -c 'echo ran >>/var/lib/pocket/replaced'",
+    ),
+];
 
 /// All of them.
 pub(super) fn packages() -> Vec<Pkg> {
@@ -153,82 +200,19 @@ fn ring() -> [Pkg; 2] {
     ]
 }
 
-/// Hooks of every kind, each of which notes that it ran, and a package that
+/// Hooks of every kind, most of which note that they ran, and a package that
 /// switches one off and puts another one in a third's place.
 fn hooks() -> [Pkg; 2] {
-    let note = |name: &str| format!("Exec = /bin/sh -c 'echo ran >>{NOTES}/{name}'\n");
-    let hook = |trigger: &str, action: &str| {
-        format!("[Trigger]\n{trigger}\n[Action]\nDescription = A hook of the pocket\n{action}")
-    };
-    let path = "Type = Path\nOperation = Install\n";
-    let package = "Type = Package\nOperation = Install\n";
-    let post = "When = PostTransaction\n";
-    let negated = format!("{path}Target = usr/share/pocket/*\nTarget = !usr/share/pocket/*first\n");
-    let targets = format!("NeedsTargets\nExec = /bin/sh -c 'cat >{NOTES}/targets'\n");
-    let names = format!("NeedsTargets\nExec = /bin/sh -c 'cat >{NOTES}/names'\n");
-    let first = format!("{post}Depends = bash\n{}", note("package"));
-    let absent = format!("{post}Depends = pocket-absent\n{}", note("absent"));
-    let hooks = Pkg::new("pocket-hooks", "1-1")
+    let mut hooks = Pkg::new("pocket-hooks", "1-1")
         .depends("bash")
         .depends("coreutils")
-        .depends("pocket-switch")
-        .hook(
-            "50-pocket-package.hook",
-            &hook(&format!("{package}Target = pocket-*\n"), &first),
-        )
-        .hook(
-            "51-pocket-absent.hook",
-            &hook(&format!("{package}Target = *\n"), &absent),
-        )
-        .hook(
-            "52-pocket-targets.hook",
-            &hook(&negated, &format!("{post}{targets}")),
-        )
-        .hook(
-            "53-pocket-names.hook",
-            &hook(
-                &format!("{package}Target = *\nTarget = !pocket-*\n"),
-                &format!("{post}{names}"),
-            ),
-        )
-        .hook(
-            "54-pocket-upgrade.hook",
-            &hook(
-                "Type = Package\nOperation = Upgrade\nOperation = Remove\nTarget = *\n",
-                &format!("{post}{}", note("upgrade")),
-            ),
-        )
-        .hook(
-            "55-pocket-failing.hook",
-            &hook(
-                &format!("{package}Target = pocket-hooks\n"),
-                &format!("{post}Exec = /bin/false\n"),
-            ),
-        )
-        .hook(
-            "56-pocket-off.hook",
-            &hook(
-                &format!("{package}Target = *\n"),
-                &format!("{post}{}", note("off")),
-            ),
-        )
-        .hook(
-            "57-pocket-replaced.hook",
-            &hook(
-                &format!("{package}Target = *\n"),
-                &format!("{post}{}", note("replaced")),
-            ),
-        )
-        .hook(
-            "00-pocket-before.hook",
-            &hook(
-                &format!("{path}Target = usr/bin/pacman\n"),
-                &format!("When = PreTransaction\nAbortOnFail\n{}", note("before")),
-            ),
-        );
+        .depends("pocket-switch");
+    for (name, trigger, action) in HOOKS {
+        hooks = hooks.hook(&format!("{name}.hook"), &hook(trigger, action));
+    }
     let replacing = hook(
-        &format!("{package}Target = *\n"),
-        &format!("{post}{}", note("replacing")),
+        "Type = Package\nOperation = Install\nTarget = *",
+        "When = PostTransaction\nExec = /bin/sh -c 'echo ran >>/var/lib/pocket/replacing'",
     );
     let switch = Pkg::new("pocket-switch", VERSION)
         .link("etc/pacman.d/hooks/56-pocket-off.hook", "/dev/null")
@@ -237,4 +221,8 @@ fn hooks() -> [Pkg; 2] {
             replacing.as_bytes(),
         );
     [hooks, switch]
+}
+
+fn hook(trigger: &str, action: &str) -> String {
+    format!("[Trigger]\n{trigger}\n\n[Action]\nDescription = A hook of the pocket\n{action}\n")
 }

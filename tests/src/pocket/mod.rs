@@ -10,6 +10,7 @@
 //! spoilt.
 
 mod compression;
+mod contents;
 mod convert;
 pub mod database;
 mod debian;
@@ -47,8 +48,9 @@ const VERSION: &str = "2025.06.15-1";
 
 /// What decides what is in the pocket. When any of it changes, it is made
 /// anew.
-const RECIPE: [&str; 14] = [
+const RECIPE: [&str; 16] = [
     include_str!("compression.rs"),
+    include_str!("contents.rs"),
     include_str!("convert.rs"),
     include_str!("database.rs"),
     include_str!("debian.rs"),
@@ -57,6 +59,7 @@ const RECIPE: [&str; 14] = [
     include_str!("info.rs"),
     include_str!("key.rs"),
     include_str!("member.rs"),
+    include_str!("mod.rs"),
     include_str!("mtree.rs"),
     include_str!("names.rs"),
     include_str!("package.rs"),
