@@ -10,6 +10,8 @@ pub mod debs;
 pub mod host;
 pub mod lab;
 pub mod need;
+pub mod pacstrap;
+pub mod pocket;
 pub mod pool;
 pub mod repository;
 pub mod run;

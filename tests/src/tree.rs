@@ -35,18 +35,29 @@ pub fn debian_with(folder: &Path, release: &str, more: &str) -> PathBuf {
         let mut argv = mmdebstrap(release, &packages, staging);
         argv.push(host::mirror().expect("the host's mirror"));
         call(&argv);
-        let text = staging.to_str().expect("target folders are UTF-8");
-        for unit in ["systemd-networkd", "systemd-resolved"] {
-            run(&["systemctl", "--quiet", "--root", text, "enable", unit]).expect("enable a unit");
-        }
-        let link = staging.join("etc/resolv.conf");
-        let _ = fs::remove_file(&link);
-        symlink("../run/systemd/resolve/stub-resolv.conf", link).expect("a link");
-        fs::write(staging.join("etc/machine-id"), "").expect("an empty machine-id");
-        for file in ["etc/hostname", "var/lib/dbus/machine-id"] {
-            let _ = fs::remove_file(staging.join(file));
-        }
+        configure(staging);
     })
+}
+
+/// Makes a tree one of a machine with zero-configuration networking, which is
+/// nobody's yet.
+///
+/// # Panics
+/// When it cannot be changed.
+pub fn configure(root: &Path) {
+    let text = root.to_str().expect("target folders are UTF-8");
+    for unit in ["systemd-networkd", "systemd-resolved"] {
+        run(&["systemctl", "--quiet", "--root", text, "enable", unit]).expect("enable a unit");
+    }
+    let link = root.join("etc/resolv.conf");
+    let _ = fs::remove_file(&link);
+    symlink("../run/systemd/resolve/stub-resolv.conf", link).expect("a link");
+    let id = root.join("etc/machine-id");
+    let _ = fs::remove_file(&id);
+    fs::write(id, "").expect("an empty machine-id");
+    for file in ["etc/hostname", "var/lib/dbus/machine-id"] {
+        let _ = fs::remove_file(root.join(file));
+    }
 }
 
 /// What mmdebstrap makes of a release, and no more than that. Its host is
@@ -92,7 +103,7 @@ pub fn untouched(folder: &Path, what: &Untouched<'_>) -> PathBuf {
 
 /// The tree `NAME-STATE`, made by `make` in a staging folder unless it is
 /// there. Others of the name, which only lack the state, are removed.
-fn keep(folder: &Path, name: &str, state: &str, make: impl FnOnce(&Path)) -> PathBuf {
+pub(crate) fn keep(folder: &Path, name: &str, state: &str, make: impl FnOnce(&Path)) -> PathBuf {
     fs::create_dir_all(folder).expect("a folder for trees");
     let lock = fs::File::create(folder.join(".lock")).expect("a lock file");
     lock.lock().expect("the lock");

@@ -11,6 +11,7 @@ mod fidelity;
 mod gnupg;
 mod import;
 mod layer;
+mod pocket;
 mod requirements;
 mod settings;
 mod wire;

@@ -49,7 +49,7 @@ fn options(seconds: u64) -> CheckOptions {
     }
 }
 
-fn boot(root: &Path) -> CheckReport {
+pub(super) fn boot(root: &Path) -> CheckReport {
     check(root, &options(120), &Progress::silent()).unwrap()
 }
 

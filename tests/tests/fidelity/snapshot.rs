@@ -3,7 +3,7 @@
 use super::accounts::Accounts;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -75,49 +75,15 @@ impl Snapshot {
         }
     }
 
+    /// Whether it has this path, and that is no folder.
+    pub(super) fn is_shipped(&self, path: &Path) -> bool {
+        let node = self.nodes.get(path);
+        node.is_some_and(|n| n.kind != Kind::Directory)
+    }
+
     /// A file's bytes.
     pub(super) fn read(&self, path: &Path) -> Vec<u8> {
         fs::read(self.root.join(path)).unwrap()
-    }
-
-    /// Files and links whose times come out of packages: their contents, and
-    /// the control files that dpkg keeps.
-    pub(super) fn timed(&self) -> BTreeSet<PathBuf> {
-        let info = Path::new("var/lib/dpkg/info");
-        let mut timed = BTreeSet::new();
-        let mut parents = HashMap::new();
-        for path in self.nodes.keys().filter(|p| p.parent() == Some(info)) {
-            if path.ends_with("format") {
-                continue;
-            }
-            if path.extension().is_none_or(|e| e != "list") {
-                timed.insert(path.clone());
-                continue;
-            }
-            for line in self.read(path).split(|b| *b == b'\n') {
-                let shipped = Path::new(std::ffi::OsStr::from_bytes(line));
-                timed.extend(self.on_disk(shipped, &mut parents));
-            }
-        }
-        timed.retain(|path| {
-            let node = self.nodes.get(path);
-            node.is_some_and(|n| n.kind != Kind::Directory)
-        });
-        timed
-    }
-
-    /// Where a path lies that leads through links.
-    fn on_disk(
-        &self,
-        path: &Path,
-        parents: &mut HashMap<PathBuf, Option<PathBuf>>,
-    ) -> Option<PathBuf> {
-        let parent = path.parent()?.strip_prefix("/").ok()?;
-        let real = parents.entry(parent.to_owned()).or_insert_with(|| {
-            let real = fs::canonicalize(self.root.join(parent)).ok()?;
-            Some(real.strip_prefix(&self.root).ok()?.to_owned())
-        });
-        Some(real.as_ref()?.join(path.file_name()?))
     }
 }
 

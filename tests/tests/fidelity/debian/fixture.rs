@@ -1,5 +1,6 @@
 //! Our tree and mmdebstrap's, of the same packages from the same mirror.
 
+use crate::fidelity::scratch;
 use hatchery_builder::confine::Confinement;
 use hatchery_builder::debian::{self, BootstrapOptions, Repository, Request, Role, Variant};
 use hatchery_builder::plan::Plan;
@@ -13,9 +14,6 @@ use tempfile::TempDir;
 pub(super) const HELPER: &str = env!("CARGO_BIN_EXE_hatchery-test-helper");
 
 pub(super) const NEEDS: [Need; 3] = [Need::Root, Need::Network, Need::Program("mmdebstrap")];
-
-/// Memory, where a tree is made five times as fast as on a disk.
-const MEMORY: &str = "/dev/shm";
 
 /// Both trees, and what is in them.
 pub(super) struct Pair {
@@ -99,13 +97,6 @@ pub(super) fn cache() -> Cache {
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
-}
-
-/// A folder for a tree that only lives as long as its test.
-pub(super) fn scratch() -> TempDir {
-    tempfile::tempdir_in(MEMORY)
-        .or_else(|_| tempfile::tempdir())
-        .unwrap()
 }
 
 #[expect(clippy::disallowed_methods, reason = "packages of today are tested")]
