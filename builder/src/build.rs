@@ -3,11 +3,11 @@
 
 use crate::base::{self, Base, BaseError, Bases};
 use crate::confine::Confinement;
+use crate::family::{BootstrapError, BootstrapOptions, PlanError, RepositoryKeyError, Wish};
 use crate::host::Source;
 use crate::layer::{Layer, LayerError};
 use crate::lint::{LintError, lint};
 use crate::pack::{PackError, Parts};
-use crate::family::{BootstrapError, BootstrapOptions, PlanError, RepositoryKeyError, Wish};
 use crate::plan::{Lock, LockError, Plan};
 use crate::recipe::Recipe;
 use crate::settings::SettingsError;

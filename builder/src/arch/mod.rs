@@ -26,10 +26,10 @@ pub mod resolve;
 pub mod version;
 
 pub use bootstrap::{BootstrapError, bootstrap};
-pub use repository::{RepositoryError, Unbelieved};
-pub use request::{Mirrors, Repository, Request};
 pub use install::InstallError;
 pub use package::PackageError;
+pub use repository::{RepositoryError, Unbelieved};
+pub use request::{Mirrors, Repository, Request};
 
 use crate::plan::{Plan, PlannedPackage, Signature, is_word};
 use database::{Database, Package};

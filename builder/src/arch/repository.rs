@@ -8,8 +8,8 @@
 
 use super::database::{Database, DatabaseError, Package};
 use super::request::Repository;
-use crate::plan::{DOWNLOADS, InvalidSignature, PlannedIndex, PlannedRepository, SIGNATURE_MAX};
 use crate::plan::Signature;
+use crate::plan::{DOWNLOADS, InvalidSignature, PlannedIndex, PlannedRepository, SIGNATURE_MAX};
 use crate::recipe::SigLevel;
 use hatchery_image::keyring::KeyringError;
 use hatchery_image::progress::Interrupted;

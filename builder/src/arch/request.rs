@@ -267,11 +267,7 @@ mod tests {
                 day,
                 "https://a.example/repos/2026/11/01/core/os/x86_64/",
             ),
-            (
-                "/srv/$repo/os/$arch",
-                day,
-                "/srv/2026/11/01/core/os/x86_64",
-            ),
+            ("/srv/$repo/os/$arch", day, "/srv/2026/11/01/core/os/x86_64"),
         ] {
             let location = Location::parse(address).unwrap();
             let found = expanded(&location, "core", Architecture::Amd64, day);

@@ -7,9 +7,9 @@
 //! order of fields when it configures, so a package's control file is taken
 //! over as it is.
 
-use crate::beneath;
 use super::control::{Control, ControlFile, SCRIPTS};
 use super::unpack::{Record, UnpackError};
+use crate::beneath;
 use hatchery_image::place::{Entry, Node, PlaceError, Placer, Root};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

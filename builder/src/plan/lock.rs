@@ -238,7 +238,7 @@ mod tests {
             named,
             essential: !named,
             licenses: Vec::new(),
-            signature: (!named).then(|| Signature::try_from(vec![1, 2]).unwrap()),
+            signature: (!named).then(|| crate::plan::Signature::try_from(vec![1, 2]).unwrap()),
         };
         Plan {
             wanted: Wanted {
@@ -280,7 +280,7 @@ mod tests {
         let lock = Lock::parse(&text).unwrap();
         lock.check(&plan.wanted).unwrap();
         let locations = plan.repositories[0].locations.clone();
-        let again = lock.into_plan(|_| locations.clone()).unwrap();
+        let again = lock.into_plan(|_, _| locations.clone()).unwrap();
         assert_eq!(again, plan);
         assert_eq!(again.to_lock_text(), text);
     }

@@ -70,9 +70,7 @@ impl Pacman {
 }
 
 /// What must be signed in a repository, in the words of pacman's SigLevel.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SigLevel {
     /// Every package; the database if it is: `Required DatabaseOptional`.

@@ -27,8 +27,8 @@ pub use distribution::{Arch, Debian, Distribution, Family, Pacman, SigLevel};
 pub(crate) use error::nearest;
 pub use error::{INCLUDE_MAX, Position, RECIPE_MAX, RecipeError};
 pub use name::{
-    Component, FileMode, Glob, Locale, MirrorUrl, NotAHash, Owner, PackageName, PasswordHash, Principal,
-    Size, SourcePath, SshKey, Suite, Target, TimeZone, UnitName, UserName,
+    Component, FileMode, Glob, Locale, MirrorUrl, NotAHash, Owner, PackageName, PasswordHash,
+    Principal, Size, SourcePath, SshKey, Suite, Target, TimeZone, UnitName, UserName,
 };
 pub use source::{Body, Content, ENTRIES_MAX, FolderEntry, FolderNode, SOURCES_MAX};
 pub use written::{Archive, Comment, Lint, Network, Root, Sudo, Units, User};

@@ -36,10 +36,12 @@ fn generate(context: &Context<'_>, locale: &Locale) -> Result<()> {
         needed: needed.to_owned(),
         hint: hint.to_owned(),
     };
-    let supported = context
-        .rootfs
-        .text(SUPPORTED)?
-        .ok_or_else(|| missing(SUPPORTED, "; it comes with the package locales, or with glibc"))?;
+    let supported = context.rootfs.text(SUPPORTED)?.ok_or_else(|| {
+        missing(
+            SUPPORTED,
+            "; it comes with the package locales, or with glibc",
+        )
+    })?;
     let line = entry(&supported, locale)
         .ok_or_else(|| missing("such locale", ", as /usr/share/i18n/SUPPORTED lists them"))?;
     let mut list = context.rootfs.text(GENERATED)?.unwrap_or_default();

@@ -169,7 +169,8 @@ mod tests {
         let crate::recipe::Family::Arch(arch) = &recipe.family else {
             panic!("{:?}", recipe.family);
         };
-        let old = "#\n[options]\nDownloadUser = alpm\nSigLevel = Never\n#[testing]\n[core]\nServer = x\n";
+        let old =
+            "#\n[options]\nDownloadUser = alpm\nSigLevel = Never\n#[testing]\n[core]\nServer = x\n";
         assert_eq!(
             config_text(old, &recipe, &arch.pacman),
             "#\n[options]\nDownloadUser = alpm\n#[testing]\nSigLevel = Required DatabaseOptional\n\

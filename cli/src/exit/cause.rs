@@ -135,12 +135,11 @@ fn of_builder(cause: &(dyn Error + 'static)) -> Option<Code> {
     let is_distrust = matches!(
         cause.downcast_ref(),
         Some(
-            PackageError::Unsigned { .. } | PackageError::Changed { .. } | PackageError::Other { .. }
+            PackageError::Unsigned { .. }
+                | PackageError::Changed { .. }
+                | PackageError::Other { .. }
         )
-    ) || matches!(
-        unboxed(cause),
-        Some(arch::RepositoryError::Unsigned { .. })
-    );
+    ) || matches!(unboxed(cause), Some(arch::RepositoryError::Unsigned { .. }));
     if is_distrust {
         return Some(Code::Trust);
     }

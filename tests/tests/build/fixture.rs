@@ -123,6 +123,7 @@ pub(super) fn request(recipe: Recipe, cache: &Path, output: &Path) -> BuildReque
         mirrors: Vec::new(),
         host_sources: Vec::new(),
         lock: None,
+        snapshot: None,
         version: None,
         source_date_epoch: None,
         output: output.to_owned(),

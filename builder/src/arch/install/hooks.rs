@@ -136,7 +136,10 @@ impl<'h> Hooks<'h> {
         let due = self.due(When::PostTransaction, packages);
         let mut programs: Vec<Program<'_>> = due.iter().map(program).collect();
         let mut names: Vec<Option<&Due>> = due.iter().map(Some).collect();
-        if LDCONFIG.iter().all(|p| beneath::exists(self.root, p.as_bytes())) {
+        if LDCONFIG
+            .iter()
+            .all(|p| beneath::exists(self.root, p.as_bytes()))
+        {
             let argv = vec!["/sbin/ldconfig"];
             let ldconfig = Program {
                 argv,
@@ -172,9 +175,7 @@ impl<'h> Hooks<'h> {
 
     fn run(&self, programs: &[Program<'_>]) -> Result<Ran, InstallError> {
         let mut said = |_: Said<'_>| ();
-        let ran = self
-            .confinement
-            .run_all(programs, &mut said, self.progress);
+        let ran = self.confinement.run_all(programs, &mut said, self.progress);
         match ran {
             Ok(_) => Ok(Ran::Well),
             Err(ConfineError::Failed { index, tail, .. }) => Ok(Ran::Failed { index, tail }),

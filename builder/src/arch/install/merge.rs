@@ -206,7 +206,11 @@ impl<'m> Moving<'m, '_> {
     fn rename(&mut self, from: &[u8], to: &[u8], flags: RenameFlags) -> Result<bool, InstallError> {
         let (parent, from_name) = beneath::split(from);
         let (_, to_name) = beneath::split(to);
-        if !self.parents.as_ref().is_some_and(|(known, ..)| known == parent) {
+        if !self
+            .parents
+            .as_ref()
+            .is_some_and(|(known, ..)| known == parent)
+        {
             let from = beneath::open(self.folder, parent, OFlags::PATH | OFlags::DIRECTORY);
             let from = from.map_err(|e| self.system("open", parent, e))?;
             let to = self.open_parent(parent)?;
@@ -269,7 +273,12 @@ impl<'m> Moving<'m, '_> {
         self.merge_error(doing, path, source.into())
     }
 
-    fn merge_error(&self, doing: &'static str, path: &[u8], source: std::io::Error) -> InstallError {
+    fn merge_error(
+        &self,
+        doing: &'static str,
+        path: &[u8],
+        source: std::io::Error,
+    ) -> InstallError {
         InstallError::Merge {
             package: self.name(),
             doing,

@@ -156,9 +156,8 @@ impl Staging<'_> {
         entry: TarEntry,
         tar: &mut TarStream<R>,
     ) -> Result<(), PackageError> {
-        let path = plain(&entry.path).ok_or_else(|| {
-            self.content("a path that cannot be", &entry.path)
-        })?;
+        let path =
+            plain(&entry.path).ok_or_else(|| self.content("a path that cannot be", &entry.path))?;
         if path.is_empty() {
             return match entry.kind {
                 TarKind::Directory => Ok(()),
@@ -242,7 +241,11 @@ impl Staging<'_> {
             b".INSTALL" | b".CHANGELOG" => SCRIPT_MAX,
             _ => return Ok(()),
         };
-        let TarKind::File { size, extents: None } = entry.kind else {
+        let TarKind::File {
+            size,
+            extents: None,
+        } = entry.kind
+        else {
             return Err(self.content("metadata that is no plain file", &path));
         };
         if size > limit {

@@ -66,10 +66,9 @@ impl Context<'_> {
             ),
         };
         match keys.iter().find(|(_, is_there)| *is_there) {
-            Some((key, _)) => Err(self.wrong(
-                &[Step::Key(key)],
-                format!("the key {key:?} is {others}"),
-            )),
+            Some((key, _)) => {
+                Err(self.wrong(&[Step::Key(key)], format!("the key {key:?} is {others}")))
+            }
             None => Ok(()),
         }
     }
@@ -130,12 +129,17 @@ impl Context<'_> {
                 ("sig_level", one.sig_level.is_some()),
             ] {
                 if is_there {
-                    let message = format!("{key:?} is Arch Linux's; a repository of Debian has a \"suite\", and is always signed");
+                    let message = format!(
+                        "{key:?} is Arch Linux's; a repository of Debian has a \"suite\", and is always signed"
+                    );
                     return Err(self.wrong(&at(key), message));
                 }
             }
             let suite = one.suite.clone().ok_or_else(|| {
-                self.wrong(&at("suite")[..2], "the key \"suite\" is missing, such as \"trixie-updates\"")
+                self.wrong(
+                    &at("suite")[..2],
+                    "the key \"suite\" is missing, such as \"trixie-updates\"",
+                )
             })?;
             let components = self.components(n, one, &repositories[0].components)?;
             repositories.push(Repository {
@@ -221,7 +225,10 @@ impl Context<'_> {
                 }
             }
             let name = one.name.clone().ok_or_else(|| {
-                self.wrong(&at("name")[..2], "the key \"name\" is missing, such as \"multilib\"")
+                self.wrong(
+                    &at("name")[..2],
+                    "the key \"name\" is missing, such as \"multilib\"",
+                )
             })?;
             if name.as_str().contains('/') {
                 return Err(self.wrong(&at("name"), "the name of a repository has no '/'"));
@@ -233,7 +240,10 @@ impl Context<'_> {
             };
             // As in a pacman.conf that is changed: the same name is the same
             // repository.
-            match repositories.iter_mut().find(|r| r.suite == repository.suite) {
+            match repositories
+                .iter_mut()
+                .find(|r| r.suite == repository.suite)
+            {
                 Some(same) => *same = repository,
                 None => repositories.push(repository),
             }

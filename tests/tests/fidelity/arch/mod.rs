@@ -3,6 +3,7 @@
 //! a table in [`allowed`].
 
 mod allowed;
+pub(crate) mod fixture;
 mod shipped;
 
 use super::difference::Judgement;
@@ -35,6 +36,20 @@ fn pacstrap_makes_the_same_tree_twice() {
     let ours = folder.path().join("tree");
     Pacstrap::of(&pocket).run(&ours, &Pocket::PACKAGES).unwrap();
     same_tree(&ours, &theirs);
+}
+
+/// Ours is the one that pacstrap made.
+#[test]
+fn the_tree_is_the_one_that_pacstrap_makes() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let pocket = Pocket::repository(&target.join("pocket"));
+    let theirs = pacstrap::untouched(&target.join("trees"), &pocket, &Pocket::PACKAGES);
+    let request = fixture::request(&Pacstrap::of(&pocket), &Pocket::PACKAGES);
+    let ours = fixture::install(&request).unwrap();
+    same_tree(&ours.root, &theirs);
 }
 
 /// Asserts that a tree is the one that pacstrap made.

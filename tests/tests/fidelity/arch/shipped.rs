@@ -38,5 +38,10 @@ pub(super) fn without_install_date(path: &Path, text: Vec<u8>) -> Vec<u8> {
     let (before, after) = text.split_once("%INSTALLDATE%\n").unwrap();
     let (time, after) = after.split_once('\n').unwrap();
     assert!(time.parse::<u64>().is_ok(), "{}: {time}", path.display());
-    format!("{before}%INSTALLDATE%\n{after}").into_bytes()
+    let text = format!("{before}%INSTALLDATE%\n{after}");
+    // pacman before 6.1 does not keep it.
+    match text.split_once("%XDATA%\n") {
+        Some((before, _)) => before.as_bytes().to_vec(),
+        None => text.into_bytes(),
+    }
 }

@@ -2,7 +2,8 @@
 
 use crate::fidelity::scratch;
 use hatchery_builder::confine::Confinement;
-use hatchery_builder::debian::{self, BootstrapOptions, Repository, Request, Role, Variant};
+use hatchery_builder::debian::{self, Repository, Request, Role, Variant};
+use hatchery_builder::family::BootstrapOptions;
 use hatchery_builder::plan::Plan;
 use hatchery_image::{Architecture, Progress, Sha256};
 use hatchery_tests::{Need, host, tree};
@@ -48,6 +49,7 @@ pub(super) fn pair(release: &str, label: &str, packages: &[&str]) -> Pair {
         confinement: &confinement,
         threads: 2,
         unpacked: &|| (),
+        now: now(),
     };
     debian::bootstrap(&plan, &options, &Progress::silent()).unwrap();
     Pair {
