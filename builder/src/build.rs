@@ -4,6 +4,7 @@
 use crate::base::{self, Base, BaseError, Bases};
 use crate::confine::Confinement;
 use crate::family::{BootstrapError, BootstrapOptions, PlanError, RepositoryKeyError, Wish};
+use crate::foreign::{self, ForeignError, Way};
 use crate::host::Source;
 use crate::layer::{Layer, LayerError};
 use crate::lint::{LintError, lint};
@@ -95,6 +96,15 @@ pub enum BuildError {
         #[source]
         source: io::Error,
     },
+    /// Scripts of the packages cannot be run on this host.
+    #[error("cannot build {name}")]
+    Foreign {
+        /// The image.
+        name: String,
+        /// Why not.
+        #[source]
+        source: ForeignError,
+    },
     /// The packages could not be planned.
     #[error("cannot plan the packages of {name}")]
     Plan {
@@ -172,6 +182,7 @@ pub enum BuildError {
 /// See [`BuildError`]. Nothing of the image is visible then, and an image
 /// built before is still there.
 pub fn build(request: &BuildRequest, progress: &Progress) -> Result<Built, BuildError> {
+    runnable(request, progress)?;
     let wish = Wish::of(request)?;
     let plan = planned_by(&wish, request, progress)?;
     let epoch = request.source_date_epoch.unwrap_or(plan.source_date_epoch);
@@ -198,6 +209,21 @@ pub fn build(request: &BuildRequest, progress: &Progress) -> Result<Built, Build
         directory,
         manifest,
     })
+}
+
+/// Refuses what could only fail after everything was downloaded.
+fn runnable(request: &BuildRequest, progress: &Progress) -> Result<(), BuildError> {
+    let wanted = request.recipe.architecture;
+    let way = foreign::way(wanted).map_err(|source| BuildError::Foreign {
+        name: request.recipe.name.to_string(),
+        source,
+    })?;
+    if let Way::Interpreter(interpreter) = way {
+        let interpreter = interpreter.display();
+        let text = format!("programs for {wanted} run by {interpreter}: scripts take longer");
+        progress.message(Stage::Configure, text);
+    }
+    Ok(())
 }
 
 /// Resolves the recipe's packages, or takes those of the lock, without

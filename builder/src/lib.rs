@@ -12,6 +12,7 @@ pub mod build;
 pub mod confine;
 pub mod debian;
 pub mod family;
+pub mod foreign;
 mod handover;
 pub mod host;
 pub mod identity;

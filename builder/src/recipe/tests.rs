@@ -432,11 +432,117 @@ fn the_recipes_that_ship_are_good() {
             let recipe = Recipe::load(&path, Architecture::Amd64).unwrap();
             assert_eq!(path.file_stem().unwrap(), recipe.name.as_str());
             assert_eq!(recipe.disk_limit.unwrap().bytes(), 16 << 30);
-            let security = |r: &Repository| r.suite.as_str() == "trixie-security";
-            assert!(recipe.repositories.iter().any(security), "{}", recipe.name);
+            if recipe.distribution == Distribution::Debian {
+                let security = |r: &Repository| r.suite.as_str() == "trixie-security";
+                assert!(recipe.repositories.iter().any(security), "{}", recipe.name);
+            }
             found.push(recipe.name.as_str().to_owned());
         }
     }
     found.sort();
-    assert_eq!(found, ["debian", "debian-minimal", "debian-sshd"]);
+    assert_eq!(
+        found,
+        [
+            "arch",
+            "arch-arm",
+            "debian",
+            "debian-minimal",
+            "debian-sshd"
+        ]
+    );
+}
+
+const ARCH: &str = "name = \"x\"\ndistribution = \"arch\"\n\
+    mirrors = [\"https://mirror.example/$repo/os/$arch\"]\n";
+
+fn arch(rest: &str, host: Architecture) -> Result<Recipe, RecipeError> {
+    Recipe::parse(&format!("{ARCH}{rest}"), Path::new("x.toml"), host)
+}
+
+#[test]
+fn arch_has_its_own_repositories_and_no_release() {
+    let names = |recipe: &Recipe| {
+        let names = recipe.repositories.iter().map(|r| r.suite.to_string());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    let recipe = arch("", Architecture::Amd64).unwrap();
+    assert_eq!(names(&recipe), "core extra");
+    assert!(!recipe.is_arch_arm());
+    let recipe = arch("", Architecture::Arm64).unwrap();
+    assert_eq!(names(&recipe), "core extra alarm");
+    assert!(recipe.is_arch_arm());
+
+    let more = "[[repository]]\nname = \"extra\"\nsig_level = \"never\"\n\
+                [[repository]]\nname = \"own\"\nmirrors = \"https://own.example/x\"\n";
+    let recipe = arch(more, Architecture::Amd64).unwrap();
+    assert_eq!(names(&recipe), "core extra own");
+    assert_eq!(recipe.repositories[1].sig_level, SigLevel::Never);
+    assert!(recipe.repositories[1].shares_mirrors && !recipe.repositories[2].shares_mirrors);
+}
+
+#[test]
+fn what_belongs_to_another_family_is_told() {
+    for (text, wanted) in [
+        (
+            "release = \"x\"",
+            "x.toml:4:11: the key \"release\" is Debian's",
+        ),
+        ("recommends = true", "the key \"recommends\" is Debian's"),
+        (
+            "[[repository]]\nsuite = \"x\"",
+            "\"suite\" is Debian's; a repository of Arch Linux has a \"name\"",
+        ),
+        ("[[repository]]\nkey = \"x\"", "the key \"name\" is missing"),
+        (
+            "architecture = \"s390x\"",
+            "there is no Arch Linux for s390x",
+        ),
+        (
+            "[pacman]\nno_extract = [\"a b\"]",
+            "\"a b\" is not a pattern",
+        ),
+    ] {
+        let error = arch(text, Architecture::Amd64).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}\n{wanted}");
+    }
+    for (text, wanted) in [
+        (
+            "snapshots = [\"https://a.example/x\"]",
+            "the key \"snapshots\" is Arch Linux's",
+        ),
+        (
+            "[pacman]\nignore_pkg = [\"x\"]",
+            "the key \"pacman\" is Arch Linux's",
+        ),
+        (
+            "[[repository]]\nname = \"x\"",
+            "a repository of Debian has a \"suite\"",
+        ),
+    ] {
+        let error = message(text);
+        assert!(error.contains(wanted), "{error}\n{wanted}");
+    }
+    let plain = ARCH.replace("/$repo/os/$arch", "");
+    let error = Recipe::parse(&plain, Path::new("x.toml"), Architecture::Amd64).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("https://mirror.example/$repo/os/$arch"),
+        "{error}"
+    );
+}
+
+#[test]
+fn hooks_are_part_of_what_is_bootstrapped() {
+    let hook = "[[file]]\npath = \"/etc/pacman.d/hooks/a.hook\"\ncontent = \"\"\n";
+    let with = arch(hook, Architecture::Amd64).unwrap();
+    let without = arch("", Architecture::Amd64).unwrap();
+    let other = arch(
+        &hook.replace("pacman.d/hooks", "pacman.d/hooks2"),
+        Architecture::Amd64,
+    )
+    .unwrap();
+    assert_eq!(with.hooks().count(), 1);
+    assert_ne!(with.bootstrap_digest(), without.bootstrap_digest());
+    assert_eq!(other.bootstrap_digest(), without.bootstrap_digest());
 }

@@ -97,6 +97,7 @@ fn of_builder(cause: &(dyn Error + 'static)) -> Option<Code> {
     use hatchery_builder::arch::{InstallError, PackageError};
     use hatchery_builder::debian::{PlanError, RepositoryError as R};
     use hatchery_builder::family;
+    use hatchery_builder::foreign::ForeignError;
     use hatchery_builder::lint::LintError;
     use hatchery_builder::plan::LockError;
     use hatchery_builder::recipe::RecipeError;
@@ -145,6 +146,9 @@ fn of_builder(cause: &(dyn Error + 'static)) -> Option<Code> {
     }
     if let Some(InstallError::Hook { .. }) = cause.downcast_ref() {
         return Some(Code::Recipe);
+    }
+    if cause.is::<ForeignError>() {
+        return Some(Code::Host);
     }
     match (cause.downcast_ref(), cause.downcast_ref()) {
         (Some(LintError::Found(_)), _) => Some(Code::Check),

@@ -1,8 +1,9 @@
 //! What Debian's packages are called here, and what of them is left out.
 
 /// What is needed, with everything that it needs.
-pub(super) const ROOTS: [&str; 50] = [
+pub(super) const ROOTS: [&str; 52] = [
     "bash",
+    "bash-completion",
     "bsdutils",
     "bzip2",
     "ca-certificates",
@@ -36,6 +37,7 @@ pub(super) const ROOTS: [&str; 50] = [
     "libpam-systemd",
     "login",
     "mount",
+    "nano",
     "ncurses-base",
     "ncurses-bin",
     "netbase",

@@ -145,8 +145,8 @@ impl Trigger {
     }
 }
 
-/// Splits a command as pacman does: at blanks, with `'` and `"` around words
-/// and `\` before a letter that stands for itself.
+/// Splits a command as pacman does: at blanks, with `'` and `"` around words,
+/// and `\` before a quote that stands for itself.
 fn words(command: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut letters = command.chars().peekable();
@@ -159,13 +159,15 @@ fn words(command: &str) -> Option<Vec<String>> {
                 (None, None) => break,
                 (None, Some(_)) => return None,
                 (Some(c), Some(q)) if c == q => quote = None,
-                (Some('\\'), Some(q)) => match letters.next_if(|c| *c == q || *c == '\\') {
-                    Some(escaped) => word.push(escaped),
-                    None => word.push('\\'),
-                },
+                (Some('\\'), Some(q)) => {
+                    word.push(letters.next_if(|c| *c == q).unwrap_or('\\'));
+                }
                 (Some(c), Some(_)) => word.push(c),
                 (Some(c @ ('\'' | '"')), None) => quote = Some(c),
-                (Some('\\'), None) => word.extend(letters.next()),
+                (Some('\\'), None) => {
+                    let escaped = letters.next_if(|c| matches!(c, '\'' | '"'));
+                    word.push(escaped.unwrap_or('\\'));
+                }
                 (Some(c), None) if c.is_ascii_whitespace() => break,
                 (Some(c), None) => word.push(c),
             }
@@ -182,13 +184,13 @@ mod tests {
 
     const HOOK: &str = "# a hook\n[Trigger]\nType = Path\nOperation = Install\nOperation=Upgrade\n\
         Target = usr/lib/*.so\nTarget = !usr/lib/x.so\n\n[Action]\nDescription = Doing it...\n\
-        When = PostTransaction\nExec = /bin/sh -c 'echo \"a b\" \\' x\\ y\nNeedsTargets\nDepends = bash\n";
+        When = PostTransaction\nExec = /bin/sh -c 'echo \"a b\" \\n \\' x\\ y' \\\"\nNeedsTargets\nDepends = bash\n";
 
     #[test]
     fn a_hook_is_read() {
         let hook = Hook::parse(HOOK).unwrap();
         assert_eq!(hook.when, Some(When::PostTransaction));
-        assert_eq!(hook.exec, ["/bin/sh", "-c", "echo \"a b\" \\", "x y"]);
+        assert_eq!(hook.exec, ["/bin/sh", "-c", "echo \"a b\" \\n ' x\\ y", "\""]);
         assert!(hook.needs_targets && !hook.abort_on_fail);
         assert_eq!(hook.depends, ["bash"]);
         let trigger = &hook.triggers[0];
@@ -210,7 +212,7 @@ mod tests {
             ("Operation = Install\nOperation=Upgrade\n", ""),
             ("[Action]", "[Acton]"),
             ("NeedsTargets", "NeedTargets"),
-            ("x\\ y", "'x"),
+            (" \\\"", " \""),
         ] {
             assert!(Hook::parse(&HOOK.replace(from, to)).is_err(), "{from}");
         }
