@@ -2,6 +2,7 @@
 //! wherever and by whomever they are built, and nothing left by a build that
 //! was killed.
 
+mod arch;
 mod desk;
 mod identity;
 mod inside;

@@ -1,7 +1,7 @@
 //! What Debian's packages are called here, and what of them is left out.
 
 /// What is needed, with everything that it needs.
-pub(super) const ROOTS: [&str; 52] = [
+pub(super) const ROOTS: [&str; 53] = [
     "bash",
     "bash-completion",
     "bsdutils",
@@ -36,6 +36,7 @@ pub(super) const ROOTS: [&str; 52] = [
     "libpam-modules",
     "libpam-systemd",
     "login",
+    "makepkg",
     "mount",
     "nano",
     "ncurses-base",
@@ -57,24 +58,27 @@ pub(super) const ROOTS: [&str; 52] = [
 ];
 
 /// Debian's own machinery, which has no place here.
-pub(super) const SKIPPED: [&str; 18] = [
+pub(super) const SKIPPED: [&str; 21] = [
     "adduser",
     "base-files",
     "base-passwd",
     "dash",
     "debconf",
     "debianutils",
+    "debugedit",
     "dpkg",
     "gcc-14-base",
     "gnupg-l10n",
     "init-system-helpers",
     "libpam-runtime",
-    "makepkg",
+    "patch",
     "perl",
     "perl-base",
+    "pkgconf",
     "readline-common",
     "sensible-utils",
     "sysvinit-utils",
+    "texinfo",
     "ucf",
 ];
 

@@ -190,7 +190,10 @@ mod tests {
     fn a_hook_is_read() {
         let hook = Hook::parse(HOOK).unwrap();
         assert_eq!(hook.when, Some(When::PostTransaction));
-        assert_eq!(hook.exec, ["/bin/sh", "-c", "echo \"a b\" \\n ' x\\ y", "\""]);
+        assert_eq!(
+            hook.exec,
+            ["/bin/sh", "-c", "echo \"a b\" \\n ' x\\ y", "\""]
+        );
         assert!(hook.needs_targets && !hook.abort_on_fail);
         assert_eq!(hook.depends, ["bash"]);
         let trigger = &hook.triggers[0];
