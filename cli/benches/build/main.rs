@@ -1,7 +1,8 @@
 //! Our build and mmdebstrap's of the same package set, against one local
-//! mirror, in one run: A B A B, medians and the ratio.
+//! mirror, in one run: A B A B, medians and the ratio. Then our bootstrap of
+//! an Arch Linux and pacstrap's ([`arch`]).
 //!
-//! Run with `make bench` (root, Debian, mmdebstrap). Everything that is
+//! Run with `make bench` (root, Debian, mmdebstrap, pacstrap). Everything that is
 //! written lies on a tmpfs. Three cases of ours are compared with the same
 //! mmdebstrap figure, which has no cache to be warm:
 //!
@@ -19,6 +20,7 @@
     reason = "a bench is a program of its own"
 )]
 
+mod arch;
 mod mirror;
 
 use std::fs;
@@ -51,8 +53,8 @@ fn main() -> ExitCode {
     if std::env::args().any(|a| a == "--list" || a == "--test") {
         return ExitCode::SUCCESS;
     }
-    if !rustix::process::geteuid().is_root() || which("mmdebstrap").is_none() {
-        println!("build bench skipped: it needs root and mmdebstrap (apt-get install mmdebstrap)");
+    if !rustix::process::geteuid().is_root() {
+        println!("build benches skipped: they need root");
         return ExitCode::SUCCESS;
     }
     let rounds = std::env::var("ROUNDS")
@@ -63,9 +65,19 @@ fn main() -> ExitCode {
         .prefix("hatchery-bench")
         .tempdir_in("/dev/shm");
     let work = work.expect("/dev/shm is a writable tmpfs");
-    let mirror = mirror::Mirror::start(&work.path().join("mirror"));
+    arch::bench(work.path(), rounds);
+    if which("mmdebstrap").is_none() {
+        println!("build bench skipped: it needs mmdebstrap (apt-get install mmdebstrap)");
+        return ExitCode::SUCCESS;
+    }
+    debian(work.path(), rounds);
+    ExitCode::SUCCESS
+}
+
+fn debian(work: &Path, rounds: u32) {
+    let mirror = mirror::Mirror::of_debian(&work.join("mirror"));
     let bench = Bench {
-        work: work.path().to_owned(),
+        work: work.to_owned(),
         mirror: mirror.url(),
     };
 
@@ -92,7 +104,6 @@ fn main() -> ExitCode {
         "a measured run reached past the local mirror"
     );
     report(&peer, &ours);
-    ExitCode::SUCCESS
 }
 
 /// One run.

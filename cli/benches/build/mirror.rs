@@ -1,5 +1,6 @@
-//! A local mirror: serves over HTTP on loopback what it has in a folder, and
-//! fetches what it has not from the mirror in the host's apt sources, once.
+//! A local mirror: serves over HTTP on loopback what it has in a folder, and,
+//! if it is one of Debian, fetches what it has not from the mirror in the
+//! host's apt sources, once.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -21,20 +22,30 @@ pub(crate) struct Mirror {
 
 struct State {
     folder: PathBuf,
-    upstream: String,
+    /// None: it has what it has.
+    upstream: Option<String>,
     fetched: AtomicU64,
 }
 
 impl Mirror {
-    /// Starts it on a free port.
-    pub(crate) fn start(folder: &Path) -> Self {
+    /// Starts one of Debian on a free port.
+    pub(crate) fn of_debian(folder: &Path) -> Self {
         fs::create_dir_all(folder).expect("the tmpfs is writable");
+        let upstream = hatchery_tests::host::mirror();
+        let upstream = upstream.expect("the host's apt sources name a Debian mirror");
+        let upstream = upstream.trim_end_matches('/').to_owned();
+        Self::start(folder, Some(upstream))
+    }
+
+    /// Starts one of what lies in a folder.
+    pub(crate) fn of_folder(folder: &Path) -> Self {
+        Self::start(folder, None)
+    }
+
+    fn start(folder: &Path, upstream: Option<String>) -> Self {
         let state = Arc::new(State {
             folder: folder.to_owned(),
-            upstream: hatchery_tests::host::mirror()
-                .expect("the host's apt sources name a Debian mirror")
-                .trim_end_matches('/')
-                .to_owned(),
+            upstream,
             fetched: AtomicU64::new(0),
         });
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports");
@@ -100,6 +111,9 @@ impl State {
             return None;
         }
         let local = self.folder.join(path);
+        let Some(upstream) = &self.upstream else {
+            return fs::read(local).ok();
+        };
         let missing = self.folder.join(format!("{path}.missing"));
         if missing.exists() {
             return None;
@@ -117,7 +131,7 @@ impl State {
                     "--output",
                 ])
                 .arg(&part)
-                .arg(format!("{}/{path}", self.upstream))
+                .arg(format!("{upstream}/{path}"))
                 .status()
                 .ok()?;
             if !done.success() {
