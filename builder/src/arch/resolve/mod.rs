@@ -80,7 +80,7 @@ pub fn resolve(
     let kept = conflict::settle(&universe, closure.ids(), &mut warnings)?;
     let kept = Set::of(&universe, &kept);
     closure::check(&universe, &kept)?;
-    let packages = order::sorted(&universe, &kept, &mut warnings);
+    let packages = order::sorted(&universe, &kept, &mut warnings)?;
     let packages = packages.into_iter().map(|id| Chosen {
         repository: id.repository,
         package: id.package,
