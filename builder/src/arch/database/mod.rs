@@ -2,7 +2,7 @@
 //! `core.db`.
 //!
 //! A tar archive, mostly compressed, of a folder a package, `name-version`,
-//! with the file `desc` ([`desc`]); old databases have a part of it in
+//! with the file `desc` (read in `desc.rs`); old databases have a part of it in
 //! `depends`. There is no specification, so this follows `be_sync.c` of
 //! pacman 6.0.2 and is tested against it: as there, the folder decides what a
 //! package is called, two folders of one name are one package, what is not
