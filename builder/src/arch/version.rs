@@ -3,7 +3,7 @@
 //! `epoch:version-release`. Each part is cut into runs of digits and runs of
 //! letters, after the `rpmvercmp` of old that pacman keeps; what lies between
 //! them only counts by its length. This was decided after reading pacman
-//! 6.0.2's own and is tested against its `vercmp`.
+//! 6.0.2's own and is tested against its answers on generated versions.
 //!
 //! A release is only looked at where both sides have one, so that `1` equals
 //! both `1-1` and `1-2`, which differ. That is no order in the sense of
@@ -14,7 +14,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Longest version that is accepted, in bytes: it becomes a part of names of
-/// files and folders. Arch's longest has some 60.
+/// files and folders. The longest in Arch's core had 27 in 2025.
 const VERSION_MAX: usize = 200;
 
 /// The version of a package: not empty, and safe as a part of a file's name.

@@ -33,11 +33,7 @@ fn packages_and_their_order_are_those_of_pacman() {
         "no repository",
     ];
     compare(PRINTED, &met, |seed| {
-        let scenario = Scenario::new(seed, false);
-        let pacman = |pacman: &Pacman, arguments: &[&str]| pacman.print(arguments);
-        same(seed, &scenario, &pacman, &|repository, package| {
-            format!("{repository}/{} {}", package.name, package.version)
-        })
+        same(seed, &Scenario::new(seed, false), Way::Print)
     });
 }
 
@@ -48,12 +44,34 @@ fn conflicts_end_as_with_pacman() {
     }
     let met = ["a cycle", "conflict", "left out", "kept out"];
     compare(BEGUN, &met, |seed| {
-        let scenario = Scenario::new(seed, true);
-        let pacman = |pacman: &Pacman, arguments: &[&str]| pacman.begin(arguments);
-        same(seed, &scenario, &pacman, &|repository, package| {
-            format!("{repository}/{}", package.file_name)
-        })
+        same(seed, &Scenario::new(seed, true), Way::Begin)
     });
+}
+
+/// How pacman is asked.
+#[derive(Clone, Copy)]
+enum Way {
+    /// What it would install. It does not look for conflicts then.
+    Print,
+    /// What it begins to install.
+    Begin,
+}
+
+impl Way {
+    fn ask(self, pacman: &Pacman, arguments: &[&str]) -> Result<Vec<String>, String> {
+        match self {
+            Self::Print => pacman.print(arguments),
+            Self::Begin => pacman.begin(arguments),
+        }
+    }
+
+    /// A package as pacman's answer calls it.
+    fn show(self, repository: &str, package: &Package) -> String {
+        match self {
+            Self::Print => format!("{repository}/{} {}", package.name, package.version),
+            Self::Begin => format!("{repository}/{}", package.file_name),
+        }
+    }
 }
 
 /// Tries many seeds on all processors. Each of these `outcomes` must be met a
@@ -78,7 +96,6 @@ fn compare(count: u64, outcomes: &[&str], try_one: impl Fn(u64) -> Vec<&'static 
         }
     });
     let met = met.into_inner().unwrap();
-    println!("of {count}: {met:?}");
     for outcome in outcomes {
         let enough = met.get(outcome).is_some_and(|times| *times >= 5);
         assert!(enough, "too few with {outcome}: {met:?}");
@@ -98,6 +115,7 @@ fn outcomes(ours: &Result<Resolution, ResolveError>) -> Vec<&'static str> {
         Err(ResolveError::KeptOut { .. }) => return vec!["kept out"],
         Err(ResolveError::Conflict { .. }) => return vec!["conflict"],
         Err(ResolveError::SameFile { .. }) => return vec!["same file"],
+        Err(ResolveError::TooMuch { .. }) => return vec!["too much"],
     };
     let mut all = vec!["an answer"];
     for (warning, outcome) in [
@@ -113,17 +131,12 @@ fn outcomes(ours: &Result<Resolution, ResolveError>) -> Vec<&'static str> {
 }
 
 /// Asks both; what came of it.
-fn same(
-    seed: u64,
-    scenario: &Scenario,
-    ask: &dyn Fn(&Pacman, &[&str]) -> Result<Vec<String>, String>,
-    show: &dyn Fn(&str, &Package) -> String,
-) -> Vec<&'static str> {
+fn same(seed: u64, scenario: &Scenario, way: Way) -> Vec<&'static str> {
     let repositories = scenario.repositories.iter();
     let databases: Vec<(&str, Vec<u8>)> = repositories
-        .map(|(name, entries)| (*name, database(entries, seed % 2 == 0)))
+        .map(|(name, entries)| (*name, database(entries, seed.is_multiple_of(2))))
         .collect();
-    let theirs = theirs(scenario, &databases, ask);
+    let theirs = theirs(scenario, &databases, way);
     let read: Vec<(&str, Database)> = databases
         .iter()
         .map(|(name, bytes)| (*name, Database::parse(bytes).unwrap()))
@@ -133,37 +146,13 @@ fn same(
     let ours = resolution.as_ref().map(|resolution| {
         let shown = resolution.packages.iter().map(|chosen| {
             let (name, database) = repositories[chosen.repository];
-            show(name, &database.packages[chosen.package])
+            way.show(name, &database.packages[chosen.package])
         });
         shown.collect::<Vec<_>>()
     });
     let context = || {
-        let Scenario {
-            targets,
-            ignore,
-            ignore_groups,
-            assumed,
-            ..
-        } = scenario;
-        let mut text = format!(
-            "seed {seed:#x}: {targets:?}, ignoring {ignore:?} {ignore_groups:?}, \
-             assuming {assumed:?}\n"
-        );
-        for (name, database) in &read {
-            for package in &database.packages {
-                let list = |of: &[_]| of.iter().map(ToString::to_string).collect::<Vec<_>>();
-                text.push_str(&format!(
-                    "{name}/{} {} groups {:?} depends {:?} conflicts {:?} provides {:?}\n",
-                    package.name,
-                    package.version,
-                    package.groups,
-                    list(&package.depends),
-                    list(&package.conflicts),
-                    package.provides,
-                ));
-            }
-        }
-        text + &format!("pacman: {theirs:?}\nours: {ours:?}")
+        let told = told(seed, scenario, &read);
+        format!("{told}pacman: {theirs:?}\nours: {ours:?}")
     };
     match (&theirs, &ours) {
         (Ok(theirs), Ok(ours)) => assert_eq!(theirs, ours, "{}", context()),
@@ -173,10 +162,40 @@ fn same(
     outcomes(&resolution)
 }
 
+/// What was asked of which repositories, for who looks into a difference.
+fn told(seed: u64, scenario: &Scenario, databases: &[(&str, Database)]) -> String {
+    let Scenario {
+        targets,
+        ignore,
+        ignore_groups,
+        assumed,
+        ..
+    } = scenario;
+    let mut text = format!(
+        "seed {seed:#x}: {targets:?}, ignoring {ignore:?} {ignore_groups:?}, \
+         assuming {assumed:?}\n"
+    );
+    for (name, database) in databases {
+        for package in &database.packages {
+            let list = |of: &[_]| of.iter().map(ToString::to_string).collect::<Vec<_>>();
+            text.push_str(&format!(
+                "{name}/{} {} groups {:?} depends {:?} conflicts {:?} provides {:?}\n",
+                package.name,
+                package.version,
+                package.groups,
+                list(&package.depends),
+                list(&package.conflicts),
+                package.provides,
+            ));
+        }
+    }
+    text
+}
+
 fn theirs(
     scenario: &Scenario,
     databases: &[(&str, Vec<u8>)],
-    ask: &dyn Fn(&Pacman, &[&str]) -> Result<Vec<String>, String>,
+    way: Way,
 ) -> Result<Vec<String>, String> {
     let option = |key: &str, values: &[String]| {
         let lines = values.iter().map(|value| format!("{key} = {value}"));
@@ -191,7 +210,7 @@ fn theirs(
     }
     arguments.push("--");
     arguments.extend(scenario.targets.iter().map(String::as_str));
-    ask(&pacman, &arguments)
+    way.ask(&pacman, &arguments)
 }
 
 fn request(scenario: &Scenario) -> Request {

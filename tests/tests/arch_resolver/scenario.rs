@@ -176,8 +176,10 @@ fn entry(dice: &mut Dice, name: &str, conflicts: bool) -> Entry {
         wish(dice, true) + ": for all"
     });
     list("%PROVIDES%", 3, &mut |dice| {
-        let name = match dice.below(3) {
-            0 => dice.pick(&NAMES),
+        let name = match dice.below(6) {
+            // Of a version that it does not have itself, perhaps.
+            0 => name,
+            1..3 => dice.pick(&NAMES),
             _ => dice.pick(&VIRTUAL),
         };
         match dice.below(10) {

@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use hatchery_image::Sha256;
 use std::str::Split;
 
-/// Most values of one heading. The longest list of Arch's has some 400.
+/// Most values of one heading. The longest list in Arch's core had 114 in 2025.
 const VALUES_MAX: usize = 50_000;
 
 /// Longest name of a file, in bytes: what file systems take, with `.sig`.
@@ -82,12 +82,14 @@ impl Draft {
         while let Some(heading) = lines.0.next() {
             match heading {
                 "%NAME%" => {
-                    if lines.one(heading)? != package.name.as_str() {
+                    let said = lines.one(heading)?;
+                    if said != package.name.as_str() {
                         wrong.push(mismatch(package, "name"));
                     }
                 }
                 "%VERSION%" => {
-                    if lines.one(heading)? != package.version.as_str() {
+                    let said = lines.one(heading)?;
+                    if said != package.version.as_str() {
                         wrong.push(mismatch(package, "version"));
                     }
                 }

@@ -34,6 +34,7 @@ pub(super) fn close<'u>(
                 continue;
             };
             step.next += 1;
+            universe.check()?;
             if universe.is_assumed(asked) || chosen.satisfier(universe, asked).is_some() {
                 continue;
             }
@@ -88,6 +89,7 @@ fn satisfier(
 pub(super) fn check(universe: &Universe<'_>, kept: &Set<'_>) -> Result<(), ResolveError> {
     for id in kept.ids() {
         for asked in &universe.package(*id).depends {
+            universe.check()?;
             if !universe.is_assumed(asked) && kept.satisfier(universe, asked).is_none() {
                 return Err(ResolveError::KeptOut {
                     package: universe.show(*id),

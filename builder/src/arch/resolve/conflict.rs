@@ -17,7 +17,7 @@ pub(super) fn settle(
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Id>, ResolveError> {
     let mut gone: HashSet<Id> = HashSet::new();
-    for (first, second, reason) in conflicts(universe, ids) {
+    for (first, second, reason) in conflicts(universe, ids)? {
         if gone.contains(&first) || gone.contains(&second) {
             continue;
         }
@@ -44,14 +44,18 @@ pub(super) fn settle(
     Ok(ids.iter().filter(stays).copied().collect())
 }
 
+/// Two packages that are in conflict, and what the first one says.
+type Pair<'u> = (Id, Id, &'u Dependency);
+
 /// Each pair that is in conflict, in the order of what says so, then of what
 /// it says, then of the others.
-fn conflicts<'u>(universe: &Universe<'u>, ids: &[Id]) -> Vec<(Id, Id, &'u Dependency)> {
+fn conflicts<'u>(universe: &Universe<'u>, ids: &[Id]) -> Result<Vec<Pair<'u>>, ResolveError> {
     let all = Set::of(universe, ids);
     let mut found = Vec::new();
     let mut seen = HashSet::new();
     for first in ids {
         for reason in &universe.package(*first).conflicts {
+            universe.check()?;
             for at in all.satisfying(universe, reason) {
                 let second = all.ids()[at];
                 if second != *first && seen.insert((*first, second)) {
@@ -60,5 +64,5 @@ fn conflicts<'u>(universe: &Universe<'u>, ids: &[Id]) -> Vec<(Id, Id, &'u Depend
             }
         }
     }
-    found
+    Ok(found)
 }

@@ -82,6 +82,12 @@ pub enum ResolveError {
         /// What the first one says, such as `name<2`.
         reason: String,
     },
+    /// The databases make choosing endless.
+    #[error("choosing packages takes more than {most} comparisons; no sane repository needs them")]
+    TooMuch {
+        /// The limit.
+        most: u64,
+    },
     /// Two packages are said to be in the same file.
     #[error("the packages {first} and {second} are both said to be the file {file}")]
     SameFile {

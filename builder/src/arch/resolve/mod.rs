@@ -3,8 +3,8 @@
 //!
 //! The steps are libalpm's, read in pacman 6.0.2 (`sync.c`, `deps.c`,
 //! `conflict.c`) and compared with that program's own answers on generated
-//! repositories: [`targets`] finds what was named, [`closure`] adds what that
-//! needs, [`conflict`] looks for what cannot be together, [`order`] puts what
+//! repositories: `targets` finds what was named, `closure` adds what that
+//! needs, `conflict` looks for what cannot be together, `order` puts what
 //! is needed before what needs it. Choices are never taken back, as with
 //! pacman; where no answer is found this way, there is none.
 //!
@@ -80,7 +80,7 @@ pub fn resolve(
     let kept = conflict::settle(&universe, closure.ids(), &mut warnings)?;
     let kept = Set::of(&universe, &kept);
     closure::check(&universe, &kept)?;
-    let packages = order::sorted(&universe, &kept, &mut warnings);
+    let packages = order::sorted(&universe, &kept, &mut warnings)?;
     let packages = packages.into_iter().map(|id| Chosen {
         repository: id.repository,
         package: id.package,

@@ -4,6 +4,7 @@
 //! scriptlets run in the same order; what needs one another stays in that
 //! order, and is warned about.
 
+use super::error::ResolveError;
 use super::set::Set;
 use super::universe::{Id, Universe};
 use std::collections::BTreeSet;
@@ -21,7 +22,7 @@ pub(super) fn sorted(
     universe: &Universe<'_>,
     set: &Set<'_>,
     warnings: &mut Vec<String>,
-) -> Vec<Id> {
+) -> Result<Vec<Id>, ResolveError> {
     let ids = set.ids();
     let mut state = vec![State::New; ids.len()];
     let mut order = Vec::with_capacity(ids.len());
@@ -31,7 +32,7 @@ pub(super) fn sorted(
         }
         // A stack of our own: chains may be long.
         state[root] = State::Begun;
-        let mut stack = vec![(root, needs(universe, set, root).into_iter())];
+        let mut stack = vec![(root, needs(universe, set, root)?.into_iter())];
         while let Some((at, rest)) = stack.last_mut() {
             let at = *at;
             let Some(needed) = rest.next() else {
@@ -43,7 +44,7 @@ pub(super) fn sorted(
             match state[needed] {
                 State::New => {
                     state[needed] = State::Begun;
-                    stack.push((needed, needs(universe, set, needed).into_iter()));
+                    stack.push((needed, needs(universe, set, needed)?.into_iter()));
                 }
                 State::Begun if needed != at => {
                     let [one, other] = [at, needed].map(|at| &universe.package(ids[at]).name);
@@ -55,14 +56,19 @@ pub(super) fn sorted(
             }
         }
     }
-    order
+    Ok(order)
 }
 
 /// Positions of all packages that satisfy a dependency of one, ascending.
-fn needs(universe: &Universe<'_>, set: &Set<'_>, at: usize) -> BTreeSet<usize> {
-    let depends = &universe.package(set.ids()[at]).depends;
-    let found = depends
-        .iter()
-        .flat_map(|asked| set.satisfying(universe, asked));
-    found.collect()
+fn needs(
+    universe: &Universe<'_>,
+    set: &Set<'_>,
+    at: usize,
+) -> Result<BTreeSet<usize>, ResolveError> {
+    let mut found = BTreeSet::new();
+    for asked in &universe.package(set.ids()[at]).depends {
+        universe.check()?;
+        found.extend(set.satisfying(universe, asked));
+    }
+    Ok(found)
 }

@@ -289,3 +289,17 @@ fn chains_may_be_as_long_as_a_database() {
     let found = resolve(&[("core", &whole)], &request("p0")).unwrap();
     assert_eq!(found.packages.len(), 30_001);
 }
+
+#[test]
+fn a_database_made_to_take_for_ever_is_refused() {
+    let mut lines = vec![format!("a 1-1{}", " depends=x>9".repeat(1_000))];
+    let provides = " provides=x=1".to_owned() + &" provides=y".repeat(1_000);
+    lines.extend((0..200).map(|n| format!("p{n} 1-1{provides} groups=g")));
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let mut endless = database(&lines);
+    // Each is gone through for all of them, as the last one satisfies it.
+    let last = endless.packages.last_mut().unwrap();
+    last.provides.push(Provision::parse("x=10"));
+    let error = resolve(&[("core", &endless)], &request("g a")).unwrap_err();
+    assert!(matches!(error, ResolveError::TooMuch { .. }), "{error}");
+}

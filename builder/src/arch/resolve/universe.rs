@@ -1,10 +1,16 @@
 //! All packages of all repositories, and which satisfy what.
 
 use super::Request;
+use super::error::ResolveError;
 use crate::arch::database::{Database, Package};
 use crate::arch::dependency::Dependency;
 use crate::arch::pattern;
+use std::cell::Cell;
 use std::collections::HashMap;
+
+/// Most comparisons of what is asked for with what is offered: a database made
+/// to take for ever is refused. All of Arch's core at once takes 2,000.
+const WORK_MAX: u64 = 10_000_000;
 
 /// Position of a package. The order is that of repositories, then of names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +25,8 @@ pub(super) struct Universe<'u> {
     request: &'u Request,
     by_name: HashMap<&'u str, Vec<Id>>,
     by_provision: HashMap<&'u str, Vec<Id>>,
+    /// Comparisons so far.
+    work: Cell<u64>,
 }
 
 impl<'u> Universe<'u> {
@@ -45,6 +53,15 @@ impl<'u> Universe<'u> {
             request,
             by_name,
             by_provision,
+            work: Cell::new(0),
+        }
+    }
+
+    /// To be asked in every loop over dependencies.
+    pub(super) fn check(&self) -> Result<(), ResolveError> {
+        match self.work.get() {
+            0..=WORK_MAX => Ok(()),
+            _ => Err(ResolveError::TooMuch { most: WORK_MAX }),
         }
     }
 
@@ -86,14 +103,19 @@ impl<'u> Universe<'u> {
         let named = self.named(&dependency.name).iter().copied();
         let literal = named.filter(|id| is_met_literally(dependency, self.package(*id)));
         let providers = self.providers(&dependency.name);
-        let provide = |id: &Id| dependency.is_provided(&self.package(*id).provides);
+        let provide = |id: &Id| self.provides(*id, dependency);
         literal.chain(providers.filter(provide))
     }
 
     /// Whether a package is, or provides, what is asked for.
     pub(super) fn satisfies(&self, id: Id, dependency: &Dependency) -> bool {
-        let package = self.package(id);
-        is_met_literally(dependency, package) || dependency.is_provided(&package.provides)
+        is_met_literally(dependency, self.package(id)) || self.provides(id, dependency)
+    }
+
+    fn provides(&self, id: Id, dependency: &Dependency) -> bool {
+        let provisions = &self.package(id).provides;
+        self.work.set(self.work.get() + provisions.len() as u64 + 1);
+        dependency.is_provided(provisions)
     }
 
     /// Whether a package is not to be taken unless it is asked for.
