@@ -40,6 +40,9 @@ use jiff::Timestamp;
 use repository::{Fetched, Fetching};
 use resolve::{Resolution, ResolveError};
 
+/// The architecture of packages for all of them.
+const ANY: &str = "any";
+
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
@@ -70,6 +73,18 @@ pub enum PlanError {
         package: String,
         /// Whose.
         repository: String,
+    },
+    /// A package of another architecture.
+    #[error("the package {package} of {repository} is for {found}, and {wanted} was asked for")]
+    Architecture {
+        /// Which.
+        package: String,
+        /// Whose.
+        repository: String,
+        /// What it is for.
+        found: String,
+        /// What was asked for.
+        wanted: &'static str,
     },
     /// A package whose file name, version or architecture is none.
     #[error("the database of {repository} has an unusable {what} for the package {package}")]
@@ -210,6 +225,15 @@ fn packages(
     let signatures = signatures.map_err(|source| failed("of the packages", source))?;
     let all = resolution.packages.iter().zip(&chosen).zip(signatures);
     all.map(|((chosen, (repository, _, package)), signature)| {
+        let wanted = request.architecture.machine();
+        if package.architecture != ANY && package.architecture != wanted {
+            return Err(PlanError::Architecture {
+                package: package.name.to_string(),
+                repository: repository.name.clone(),
+                found: package.architecture.clone(),
+                wanted,
+            });
+        }
         planned(package, &repository.name, signature).map(|planned| PlannedPackage {
             repository: chosen.repository,
             named: chosen.explicit,

@@ -7,6 +7,8 @@ use crate::terminal::Terminal;
 use anyhow::Context as _;
 use clap::Args;
 use hatchery_image::catalog::Stale;
+use hatchery_image::settings::Nspawn;
+use hatchery_image::settings::nspawn::{Bind, Port};
 use hatchery_image::{Architecture, Keyring, MachineName};
 use hatchery_importer::Reference;
 use hatchery_importer::import::{DiskLimit, ImportRequest, Imported, import};
@@ -14,6 +16,7 @@ use hatchery_importer::repository::Repository;
 use hatchery_transfer::Location;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr as _;
 
 const EXAMPLES: &str = "\
 Nothing becomes visible before the catalog's signature, its expiry, and the
@@ -24,6 +27,7 @@ image as settings (ports, binds, bridges) is shown, and installed to
 Examples:
   hatchery import debian                               as the configuration says
   hatchery import debian --as web --limit 16G
+  hatchery import arch --limit 16G --port tcp:8080:80 --bind /srv/www:/srv/http:ro
   hatchery import debian@20261122.3fa9c1 --force       replaces in one step
   hatchery import debian:testing --mirror http://mirror:8080/ --key images.pgp
   machinectl start web
@@ -52,6 +56,14 @@ pub(crate) struct Arguments {
     /// A key file to trust; may be given several times, instead of the trusted keys
     #[arg(long, value_name = "FILE")]
     key: Vec<PathBuf>,
+    /// A port of this host that leads into the machine, such as tcp:8080:80; may be given
+    /// several times
+    #[arg(long, value_name = "PORT", value_parser = Port::from_str)]
+    port: Vec<Port>,
+    /// A file or folder to share with the machine: SOURCE[:TARGET[:ro]]; may be given several
+    /// times
+    #[arg(long, value_name = "PATHS", value_parser = Bind::from_str)]
+    bind: Vec<Bind>,
     /// Install the settings that are published beside the image
     #[arg(long)]
     accept_settings: bool,
@@ -97,6 +109,11 @@ impl Arguments {
             places,
             limit: self.limit.unwrap_or_default(),
             accept_settings: self.accept_settings,
+            own_settings: Nspawn {
+                ports: self.port.clone(),
+                binds: self.bind.clone(),
+                ..Nspawn::default()
+            },
             force: self.force,
             accept_unsuitable: self.accept_unsuitable,
             threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),

@@ -9,6 +9,7 @@ use crate::machines::Machines;
 use crate::record::{Record, Records};
 use crate::{limit, settings, space};
 use hatchery_image::progress::Progress;
+use hatchery_image::settings::Nspawn;
 use hatchery_transfer::{Cache, Client};
 
 /// Locks the name, and refuses one that is taken.
@@ -65,16 +66,24 @@ pub(super) fn refuse(
     Ok(())
 }
 
-/// The settings beside the image. Ones that cannot be understood stop the
-/// import only if they were to be installed.
-pub(super) fn offered_settings(
+/// Settings of a machine.
+pub(super) struct Wanted {
+    /// Those that are published beside the image.
+    pub(super) offered: Option<String>,
+    /// Those that are to be installed.
+    pub(super) installed: Option<String>,
+}
+
+/// The settings beside the image, and those that are to be installed. Ones
+/// that cannot be understood stop the import only if they were among them.
+pub(super) fn settings(
     image: &Image,
     records: &Records,
     request: &ImportRequest,
     client: &Client,
     progress: &Progress,
-) -> Result<Option<String>, ImportError> {
-    let settings = match image.fetch_settings(client, progress) {
+) -> Result<Wanted, ImportError> {
+    let offered = match image.fetch_settings(client, progress) {
         Err(error @ ImageError::Settings { .. }) if !request.accept_settings => {
             let source = std::error::Error::source(&error);
             let why = source.map(ToString::to_string).unwrap_or_default();
@@ -83,10 +92,29 @@ pub(super) fn offered_settings(
         }
         result => result?,
     };
-    if let Some(text) = settings.as_ref().filter(|_| request.accept_settings) {
+    let installed = merged(offered.as_deref(), request)?;
+    if let Some(text) = &installed {
         let before = records.find(&request.machine)?.and_then(|r| r.settings);
         let path = request.places.settings_of(&request.machine);
         settings::possible(&path, text, before.as_ref())?;
     }
-    Ok(settings)
+    Ok(Wanted { offered, installed })
+}
+
+/// What is to be installed: the image's settings, if they were accepted, and
+/// the administrator's own.
+fn merged(offered: Option<&str>, request: &ImportRequest) -> Result<Option<String>, ImportError> {
+    let accepted = offered.filter(|_| request.accept_settings);
+    let own = &request.own_settings;
+    if own.is_empty() {
+        return Ok(accepted.map(str::to_owned));
+    }
+    let mut merged = match accepted {
+        Some(text) => Nspawn::parse(text)?,
+        None => Nspawn::default(),
+    };
+    merged.ports.extend_from_slice(&own.ports);
+    merged.binds.extend_from_slice(&own.binds);
+    merged.check().map_err(ImportError::Contradiction)?;
+    Ok(Some(merged.render()))
 }

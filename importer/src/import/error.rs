@@ -15,6 +15,7 @@ use hatchery_image::archive::ArchiveError;
 use hatchery_image::durable::DurableError;
 use hatchery_image::place::PlaceError;
 use hatchery_image::progress::Interrupted;
+use hatchery_image::settings::nspawn::{Contradiction, NspawnError};
 use hatchery_transfer::TransferError;
 use std::io;
 use std::path::PathBuf;
@@ -78,6 +79,12 @@ pub enum ImportError {
     /// The settings cannot be installed.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The administrator's settings and the image's do not go together.
+    #[error("the settings do not go together with those of the image: {0}")]
+    Contradiction(Contradiction),
+    /// The image's settings cannot be read again.
+    #[error("cannot read the settings of the image")]
+    Nspawn(#[from] NspawnError),
     /// The hidden tree cannot be made.
     #[error("cannot make the machine's tree")]
     Staging(#[source] DurableError),
@@ -142,6 +149,7 @@ impl ImportError {
             | Self::Elsewhere { .. }
             | Self::Underway { .. }
             | Self::Lock(LockError::Busy { .. })
+            | Self::Contradiction(_)
             | Self::Settings(SettingsError::Exist { .. }) => Kind::Conflict,
             Self::Unsuitable { .. } | Self::Space(_) => Kind::Host,
             Self::Limit(LimitError::Interrupted(_)) | Self::Interrupted(_) => Kind::Interrupted,

@@ -53,7 +53,7 @@ pub fn import(request: &ImportRequest, progress: &Progress) -> Result<Imported, 
 
     // Whatever can be refused is refused before the download.
     early::refuse(&machines, &cache, &image, request)?;
-    let settings = early::offered_settings(&image, &records, request, &client, progress)?;
+    let settings = early::settings(&image, &records, request, &client, progress)?;
     let archive = image.fetch_archive(&client, &cache, progress)?;
     progress.check().map_err(ImportError::Interrupted)?;
 
@@ -65,7 +65,7 @@ pub fn import(request: &ImportRequest, progress: &Progress) -> Result<Imported, 
     progress.check().map_err(ImportError::Interrupted)?;
 
     // Shown: settings, tree, record.
-    let installed = install(settings.as_deref(), request)?;
+    let installed = install(settings.installed.as_deref(), request)?;
     let replaced = show(staging, &machines, request)?;
     let path = machines.path(&request.machine);
     let record = new_record(&catalog, &image, &path, limit, request);
@@ -77,14 +77,23 @@ pub fn import(request: &ImportRequest, progress: &Progress) -> Result<Imported, 
         version: image.manifest.version.clone(),
         signer: catalog.signer().clone(),
         limit,
-        settings: settings.map(|text| Settings {
-            text,
-            installed: request
-                .accept_settings
-                .then(|| places.settings_of(&request.machine)),
-        }),
+        settings: shown(settings, request),
         replaced,
     })
+}
+
+/// What is said about the settings.
+fn shown(wanted: early::Wanted, request: &ImportRequest) -> Option<Settings> {
+    let path = || request.places.settings_of(&request.machine);
+    let installed = wanted.installed.map(|text| Settings {
+        text,
+        installed: Some(path()),
+    });
+    let offered = wanted.offered.map(|text| Settings {
+        text,
+        installed: None,
+    });
+    installed.or(offered)
 }
 
 fn find(
@@ -160,7 +169,7 @@ fn install(
     settings: Option<&str>,
     request: &ImportRequest,
 ) -> Result<Option<Installed>, ImportError> {
-    let Some(text) = settings.filter(|_| request.accept_settings) else {
+    let Some(text) = settings else {
         return Ok(None);
     };
     let path = request.places.settings_of(&request.machine);

@@ -1,6 +1,7 @@
 //! What an import is asked for, and what it answers.
 
 use crate::{Places, Reference, Repository};
+use hatchery_image::settings::Nspawn;
 use hatchery_image::{Architecture, Fingerprint, MachineName, Version};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -23,6 +24,9 @@ pub struct ImportRequest {
     pub limit: DiskLimit,
     /// Install the settings that are published beside the image.
     pub accept_settings: bool,
+    /// Settings of the administrator's own, such as ports and binds, that are
+    /// installed with or without those of the image.
+    pub own_settings: Nspawn,
     /// Replace a machine of this name.
     pub force: bool,
     /// Import an image that this host cannot boot.
@@ -58,13 +62,14 @@ pub struct Imported {
     pub signer: Fingerprint,
     /// Disk limit in bytes, if one was set.
     pub limit: Option<u64>,
-    /// The settings that are published beside the image.
+    /// Its settings.
     pub settings: Option<Settings>,
     /// Whether a machine was replaced.
     pub replaced: bool,
 }
 
-/// Settings that are published beside an image.
+/// Settings of a machine: those that were installed, or else those that are
+/// published beside the image and were not.
 #[derive(Clone, Debug, Serialize)]
 pub struct Settings {
     /// The text of the `.nspawn` file.

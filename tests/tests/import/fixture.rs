@@ -3,6 +3,7 @@
 use crate::wire::fixture::{Yard, now, signing};
 use hatchery_image::catalog::Stale;
 use hatchery_image::files::ImageFiles;
+use hatchery_image::settings::Nspawn;
 use hatchery_image::{Architecture, Keyring, Manifest, Progress};
 use hatchery_importer::{DiskLimit, ImportError, ImportRequest, Imported, Places, Repository};
 use hatchery_mirror::Signing;
@@ -98,6 +99,7 @@ impl Street {
             places: self.places(),
             limit: DiskLimit::Suggested,
             accept_settings: false,
+            own_settings: Nspawn::default(),
             force: false,
             accept_unsuitable: false,
             threads: 2,

@@ -196,6 +196,39 @@ fn settings_are_installed_with_consent_and_removed_unless_changed() {
 }
 
 #[test]
+fn ports_and_binds_are_installed_with_or_without_the_image_settings() {
+    if !require(&[Need::Root, Need::Program("gpg")]) {
+        return;
+    }
+    let street = Street::new();
+    let path = street.places().settings.join("m.nspawn");
+    let mut request = street.request();
+    request.own_settings.ports = vec!["tcp:8080:80".parse().unwrap()];
+    request.own_settings.binds = vec!["/srv/www:/srv/http:ro".parse().unwrap()];
+    let own = "BindReadOnly=/srv/www:/srv/http\n";
+    let imported = import(&request).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(imported.settings.unwrap().text, text);
+    assert!(
+        text.contains(own) && text.contains("Port=tcp:8080:80\n"),
+        "{text}"
+    );
+    assert!(!text.contains("Boot="), "{text}");
+
+    // Again with those of the image; and a port that is given twice.
+    request.force = true;
+    request.accept_settings = true;
+    import(&request).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(own) && text.contains("Boot=yes\n"), "{text}");
+    request.own_settings.ports.push("8080".parse().unwrap());
+    let error = import(&request).unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict, "{error}");
+    remove(&"m".parse().unwrap(), &street.places(), &Progress::silent()).unwrap();
+    assert!(!path.exists());
+}
+
+#[test]
 fn eight_imports_of_one_name_have_one_winner() {
     if !require(&[Need::Root, Need::Program("gpg")]) {
         return;

@@ -246,6 +246,19 @@ fn bind(value: &str, read_only: bool) -> Result<Bind, InvalidText> {
     })
 }
 
+impl FromStr for Bind {
+    type Err = InvalidText;
+
+    /// Reads `SOURCE[:TARGET[:OPTIONS]]` as `Bind=` has it; one that ends in
+    /// `:ro` can only be read.
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        match text.strip_suffix(":ro") {
+            Some(text) => bind(text, true),
+            None => bind(text, false),
+        }
+    }
+}
+
 /// Splits at colons that no backslash precedes.
 fn split(value: &str) -> Result<Vec<String>, InvalidText> {
     let mut parts = vec![String::new()];
@@ -359,5 +372,19 @@ mod tests {
         );
         assert_eq!(parsed.boot, Some(true));
         assert_eq!(parsed.binds[0].target, None);
+    }
+
+    #[test]
+    fn a_bind_is_read_as_an_administrator_types_it() {
+        let bind = |text: &str| text.parse::<Bind>().unwrap();
+        let both = bind("/srv/www:/var/www:ro");
+        assert!(both.read_only);
+        assert_eq!(both.target().as_str(), "/var/www");
+        let same = bind("/srv/www:ro");
+        assert!(same.read_only && same.target.is_none());
+        assert_eq!(bind("/a:/b:idmap").options.len(), 1);
+        for text in ["", "srv", "/a:/b:rw", "/a:/b:ro:x"] {
+            assert!(text.parse::<Bind>().is_err(), "{text}");
+        }
     }
 }
