@@ -96,6 +96,19 @@ pub enum BuildError {
         #[source]
         source: io::Error,
     },
+    /// What is made while building would be older than that.
+    #[error(
+        "cannot build {name}: its newest time is to be {epoch}, which is later than this host's \
+         clock ({now}): set the clock, or SOURCE_DATE_EPOCH to an earlier time"
+    )]
+    Epoch {
+        /// The image.
+        name: String,
+        /// The time.
+        epoch: Timestamp,
+        /// The clock.
+        now: Timestamp,
+    },
     /// Scripts of the packages cannot be run on this host.
     #[error("cannot build {name}")]
     Foreign {
@@ -186,6 +199,7 @@ pub fn build(request: &BuildRequest, progress: &Progress) -> Result<Built, Build
     let wish = Wish::of(request)?;
     let plan = planned_by(&wish, request, progress)?;
     let epoch = request.source_date_epoch.unwrap_or(plan.source_date_epoch);
+    passed(epoch, request)?;
     let frames = frames(request, progress);
     let base = bootstrapped(request, &wish, &plan, epoch, frames.as_ref(), progress)?;
     let work = Staging::new(&private_folder(&request.cache.root().join(WORK))?)?;
@@ -208,6 +222,19 @@ pub fn build(request: &BuildRequest, progress: &Progress) -> Result<Built, Build
     Ok(Built {
         directory,
         manifest,
+    })
+}
+
+/// Times are clamped to the epoch. One that is still to come clamps nothing,
+/// and the image would hold the time of its build.
+fn passed(epoch: i64, request: &BuildRequest) -> Result<(), BuildError> {
+    if epoch <= request.now.as_second() {
+        return Ok(());
+    }
+    Err(BuildError::Epoch {
+        name: request.recipe.name.to_string(),
+        epoch: Timestamp::from_second(epoch).unwrap_or(Timestamp::MAX),
+        now: request.now,
     })
 }
 

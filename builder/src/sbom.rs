@@ -2,8 +2,9 @@
 //! (<https://spdx.github.io/spdx-spec/v2.3/>), and the licences in it.
 //!
 //! Everything in it comes from the manifest, so the same image has the same
-//! bytes. Debian's indexes say no licences; its machine-readable copyright
-//! files (DEP-5) do, in the tree itself. A licence goes into the SBOM as an
+//! bytes. Arch's databases say licences, today as SPDX expressions; Debian's
+//! indexes do not, but its machine-readable copyright files (DEP-5) do, in the
+//! tree itself. A licence goes into the SBOM as an
 //! expression only where each of its names certainly is one of SPDX's.
 
 use hatchery_image::manifest::Package;
@@ -278,15 +279,26 @@ fn expression(licenses: &[String]) -> Option<String> {
     Some(mapped.into_iter().collect::<Vec<_>>().join(" AND "))
 }
 
-/// One of Debian's short names, or a choice of them, as SPDX writes it.
+/// One of Debian's short names, a choice of them, or an expression of SPDX's
+/// without parentheses, as SPDX writes it.
 fn spdx(license: &str) -> Option<String> {
+    if let [first, rest @ ..] = license.split(" AND ").collect::<Vec<_>>().as_slice()
+        && !rest.is_empty()
+    {
+        let all: Option<Vec<String>> = std::iter::once(first)
+            .chain(rest)
+            .map(|l| spdx(l))
+            .collect();
+        return all.map(|all| all.join(" AND "));
+    }
     let one = |name: &str| {
         NAMES
             .iter()
-            .find(|(debian, _)| *debian == name)
+            .find(|(debian, spdx)| *debian == name || *spdx == name)
             .map(|(_, spdx)| *spdx)
     };
-    let choices: Option<Vec<&str>> = license.split(" or ").map(|n| one(n.trim())).collect();
+    let choices = license.split(" or ").flat_map(|l| l.split(" OR "));
+    let choices: Option<Vec<&str>> = choices.map(|n| one(n.trim())).collect();
     match choices?.as_slice() {
         [] => None,
         [single] => Some((*single).to_owned()),
@@ -369,7 +381,12 @@ mod tests {
             expression(&["GPL-2+", "Expat or GPL-2"]).unwrap(),
             "(MIT OR GPL-2.0-only) AND GPL-2.0-or-later"
         );
+        assert_eq!(
+            expression(&["GPL-2.0-or-later AND MIT", "BSD-3-Clause OR MIT"]).unwrap(),
+            "(BSD-3-Clause OR MIT) AND GPL-2.0-or-later AND MIT"
+        );
         assert_eq!(expression(&["GPL-2+", "public-domain"]), None);
+        assert_eq!(expression(&["GPL-2.0-only WITH x"]), None);
         assert_eq!(expression(&[]), None);
     }
 

@@ -217,3 +217,19 @@ fn what_no_image_may_hold_exits_with_7() {
     let ran = desk.build(&["--locked"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }
+
+#[test]
+fn a_newest_time_that_is_still_to_come_is_refused() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let desk = Desk::new();
+    desk.recipe("source_date_epoch = 4102444800");
+    let ran = run(
+        desk.home.path(),
+        &["build", "small.toml", "--locked", "--no-sign"],
+    );
+    assert_eq!(ran.code, Some(6), "{ran:?}");
+    assert!(ran.stderr.contains("2100-01-01T00:00:00Z"), "{ran:?}");
+    assert!(!desk.path("images/small").exists());
+}

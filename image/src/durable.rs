@@ -7,11 +7,17 @@
 //! killed process is cleaned up after by the next one and a live one never.
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+
+/// Access control lists, as the kernel names them: those that what is made in
+/// a directory gets, and its own.
+const DEFAULT_ACL: &str = "system.posix_acl_default";
+const ACCESS_ACL: &str = "system.posix_acl_access";
 
 /// What staging names start with.
 pub const STAGING_PREFIX: &str = ".#hatchery-";
@@ -148,6 +154,7 @@ impl Staging {
             let alive = rustix::fs::fstat(&fd).is_ok_and(|s| s.st_nlink > 0) && path.exists();
             // Otherwise a sweeper saw it between mkdir and flock.
             if locked && alive {
+                plain(&fd).map_err(failed("take the access control lists of", &path))?;
                 return Ok(Self {
                     path,
                     lock: Some(fd),
@@ -309,6 +316,18 @@ pub fn same_file_system(a: &Path, b: &Path) -> bool {
     device(a).is_some() && device(a) == device(b)
 }
 
+/// Removes the access control lists that a directory has from the one above:
+/// what is made in it would have them too, and a tree has only its own.
+fn plain(directory: &OwnedFd) -> io::Result<()> {
+    for name in [DEFAULT_ACL, ACCESS_ACL] {
+        match rustix::fs::fremovexattr(directory, name) {
+            Ok(()) | Err(Errno::NODATA | Errno::NOTSUP) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,6 +340,26 @@ mod tests {
         write(&path, b"new", 0o644).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn nothing_in_staging_inherits_access_control_lists() {
+        // Version 2: user::rwx, group::---, other::---, as `setfacl -d` has it.
+        let entries = [(1_u16, 7_u16), (4, 0), (0x20, 0)];
+        let mut list = 2_u32.to_le_bytes().to_vec();
+        for (tag, permissions) in entries {
+            list.extend(tag.to_le_bytes());
+            list.extend(permissions.to_le_bytes());
+            list.extend(u32::MAX.to_le_bytes());
+        }
+        let dir = tempfile::tempdir().unwrap();
+        xattr::set(dir.path(), DEFAULT_ACL, &list).unwrap();
+        let staging = Staging::new(dir.path()).unwrap();
+        let inside = staging.path().join("x");
+        fs::create_dir(&inside).unwrap();
+        for path in [staging.path(), &inside] {
+            assert_eq!(xattr::get(path, DEFAULT_ACL).unwrap(), None);
+        }
     }
 
     #[test]

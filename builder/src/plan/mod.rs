@@ -141,7 +141,7 @@ pub struct PlannedPackage {
     /// Whether the distribution calls it essential.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub essential: bool,
-    /// Licences as SPDX expressions, where the index says them.
+    /// Licences, where the index says them; Arch's are SPDX expressions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub licenses: Vec<String>,
     /// The package's own signature, where it has one.

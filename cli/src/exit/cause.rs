@@ -147,7 +147,8 @@ fn of_builder(cause: &(dyn Error + 'static)) -> Option<Code> {
     if let Some(InstallError::Hook { .. }) = cause.downcast_ref() {
         return Some(Code::Recipe);
     }
-    if cause.is::<ForeignError>() {
+    if cause.is::<ForeignError>() || matches!(cause.downcast_ref(), Some(BuildError::Epoch { .. }))
+    {
         return Some(Code::Host);
     }
     match (cause.downcast_ref(), cause.downcast_ref()) {

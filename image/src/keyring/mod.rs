@@ -102,8 +102,6 @@ impl<T> Deref for Verified<T> {
 pub enum Policy {
     /// sequoia's standard policy at the given time: our own signatures, Debian's.
     Standard,
-    /// Arch
-    Arch,
 }
 
 /// Certificates whose signatures count.
@@ -208,20 +206,6 @@ impl Keyring {
         })
     }
 
-    /// Stub.
-    pub fn verify_reader(
-        &self,
-        data: &mut dyn std::io::Read,
-        signature: &[u8],
-        policy: Policy,
-        now: Timestamp,
-    ) -> Result<Verified<crate::Sha256>, KeyringError> {
-        let mut bytes = Vec::new();
-        data.read_to_end(&mut bytes).map_err(KeyringError::Data)?;
-        let v = self.verify_detached(bytes, signature, policy, now)?;
-        v.try_map(|b| Ok(crate::Sha256::of(&b)))
-    }
-
     /// Verifies a clearsigned text (Debian's `InRelease`) and returns what is
     /// inside the signature: its lines without the blanks at their ends, which
     /// the signature does not cover, each ended with a line feed. Anything
@@ -302,7 +286,7 @@ impl Keyring {
         signatures: &[signature::Parsed],
         document: Document,
         data: &[u8],
-        _: Policy,
+        Policy::Standard: Policy,
         now: Timestamp,
     ) -> Result<(Fingerprint, Timestamp), KeyringError> {
         let time = system_time(now);
