@@ -4,6 +4,7 @@
 //! to one family of distributions lies in a module of its name ([`debian`]);
 //! what all of them share lives once.
 
+pub mod arch;
 pub mod base;
 pub mod build;
 pub mod confine;

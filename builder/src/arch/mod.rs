@@ -3,3 +3,4 @@
 //!
 //! No pacman or gpg is needed.
 
+pub mod keyring;
