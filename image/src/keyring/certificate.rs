@@ -1,7 +1,7 @@
 //! Reading certificates from key files, binary or armored, and describing
 //! them to people.
 
-use super::{CERTIFICATES_MAX, Fingerprint, KEYRING_MAX, KeyringError};
+use super::{CERTIFICATES_MAX, Fingerprint, KEYRING_MAX, KeyringError, Member, Policy};
 use jiff::Timestamp;
 use sequoia_openpgp as openpgp;
 
@@ -114,9 +114,14 @@ fn parse_binary(bytes: &[u8], certificates: &mut Vec<Arc<Cert>>) -> Result<(), K
 }
 
 /// Describes a certificate as it is at `now`.
-pub(super) fn describe(certificate: &Cert, now: Timestamp) -> Certificate {
+pub(super) fn describe(member: &Member, now: Timestamp) -> Certificate {
     let now = super::system_time(now);
-    let policy = super::signature::policy(now);
+    let certificate = &*member.certificate;
+    let policy = member
+        .standing
+        .as_ref()
+        .map_or(Policy::Standard, |s| s.policy());
+    let policy = policy.at(now);
     let valid = certificate.with_policy(&policy, now);
     let mut user_ids: Vec<String> = certificate
         .userids()
@@ -138,7 +143,15 @@ pub(super) fn describe(certificate: &Cert, now: Timestamp) -> Certificate {
         user_ids,
         created: Timestamp::try_from(certificate.primary_key().key().creation_time()).ok(),
         expires,
-        state: state(valid),
+        state: match (state(valid), &member.standing) {
+            (CertificateState::Good, Some(standing)) => {
+                standing.judge(certificate, now).map_or_else(
+                    |r| CertificateState::Refused(r.to_string()),
+                    |()| CertificateState::Good,
+                )
+            }
+            (state, _) => state,
+        },
     }
 }
 

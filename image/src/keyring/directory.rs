@@ -1,7 +1,7 @@
 //! Trusted keys on a host: a folder with a file each, `FINGERPRINT.pgp`.
 //! The thin layer between [`Keyring`] and the disk.
 
-use super::{KEYRING_MAX, Keyring, KeyringError};
+use super::{KEYRING_MAX, Keyring, KeyringError, Member};
 use crate::durable;
 use sequoia_openpgp::serialize::SerializeInto as _;
 use std::fs::{self, File};
@@ -71,7 +71,8 @@ impl Keyring {
 
     /// Writes each certificate into the folder as `FINGERPRINT.pgp`, made if
     /// it is missing; the paths. What the folder knew of a certificate stays:
-    /// an older copy takes back no revocation.
+    /// an older copy takes back no revocation. As in [`Keyring::to_bytes`],
+    /// only those that count by themselves.
     ///
     /// # Errors
     /// What is there cannot be read, or a file cannot be written.
@@ -81,7 +82,8 @@ impl Keyring {
             path: directory.to_owned(),
             source,
         })?;
-        for fingerprint in self.fingerprints() {
+        for member in self.named() {
+            let fingerprint = member.fingerprint();
             let path = directory.join(format!("{fingerprint}.pgp"));
             let mut keyring = self.only(std::slice::from_ref(&fingerprint));
             if path.exists() {
@@ -94,13 +96,19 @@ impl Keyring {
     }
 
     /// The certificates in binary form, one after the other, as systemd and
-    /// gpgv read them.
+    /// gpgv read them. Those of a web of trust are left out: whoever reads the
+    /// bytes would trust every one of them.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let certificates = self.certificates.iter();
-        certificates
-            .flat_map(|c| c.to_vec().expect("what was parsed can be written"))
+        self.named()
+            .map(|m| m.certificate.to_vec())
+            .flat_map(|bytes| bytes.expect("what was parsed can be written"))
             .collect()
+    }
+
+    /// The certificates that count by themselves.
+    fn named(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|m| m.standing.is_none())
     }
 }
 

@@ -35,6 +35,16 @@ pub enum KeyringError {
          private keys in a GnuPG home only"
     )]
     PrivateKey(Fingerprint),
+    /// A list of trusted or revoked keys that is none.
+    #[error("line {line} of the list of {list} keys: {problem}")]
+    List {
+        /// `trusted` or `revoked`.
+        list: &'static str,
+        /// Counted from one.
+        line: usize,
+        /// What is wrong there.
+        problem: &'static str,
+    },
     /// A directory of keys or a file in it cannot be read.
     #[error("cannot read the keys in {path}")]
     Read {
@@ -155,6 +165,18 @@ pub enum Reason {
     /// weak self-signatures, not yet valid, and the like.
     #[error("is not acceptable ({0})")]
     KeyRefused(String),
+    /// The distribution lists it as revoked.
+    #[error("is listed as revoked")]
+    ListedAsRevoked,
+    /// The certificate is good, and too few of those who may say so certify
+    /// any of its user ids.
+    #[error("is certified by {by} of the {needed} master keys that it takes")]
+    NotCertified {
+        /// How many live master keys certify the same user id.
+        by: usize,
+        /// How many it takes.
+        needed: usize,
+    },
     /// The key may not sign data.
     #[error("is not a key for signing")]
     NotForSigning,

@@ -7,7 +7,8 @@
 //! ours asks whether it is good now.
 
 use super::error::{Cause, KeyringError, Reason, Rejected};
-use super::{Fingerprint, SIGNATURE_MAX, SIGNATURES_MAX};
+use super::policy::Rules;
+use super::{Fingerprint, Member, SIGNATURE_MAX, SIGNATURES_MAX};
 use jiff::Timestamp;
 use sequoia_openpgp as openpgp;
 
@@ -16,11 +17,10 @@ use openpgp::cert::prelude::*;
 use openpgp::crypto::hash::Context;
 use openpgp::packet::{Packet, Signature, Tag};
 use openpgp::parse::{PacketParser, PacketParserBuilder, PacketParserResult, Parse as _};
-use openpgp::policy::{HashAlgoSecurity, Policy, StandardPolicy};
-use openpgp::types::{HashAlgorithm, RevocationStatus, SignatureType};
+use openpgp::policy::{HashAlgoSecurity, Policy as _};
+use openpgp::types::{RevocationStatus, SignatureType};
 use std::borrow::Cow;
 use std::io::Read as _;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// How far a signature may lie in the future: clocks of two hosts that are
@@ -113,32 +113,19 @@ fn read(packet: Packet) -> Parsed {
     }
 }
 
-/// The policy at a time. SHA-1 and MD5 never count, whatever the clock says.
-pub(super) fn policy(now: SystemTime) -> StandardPolicy<'static> {
-    let mut policy = StandardPolicy::at(now);
-    for weak in [
-        HashAlgorithm::MD5,
-        HashAlgorithm::SHA1,
-        HashAlgorithm::RipeMD,
-    ] {
-        policy.reject_hash(weak);
-    }
-    policy
-}
-
 /// A signature whose key is in the keyring, while the data is digested.
 pub(super) struct Candidate<'a> {
     signature: &'a Signature,
-    certificates: Vec<&'a Arc<Cert>>,
+    members: Vec<&'a Member>,
     digest: Context,
 }
 
 /// Looks up whose signature this may be, and prepares to digest the data.
 pub(super) fn prepare<'a>(
     signature: &'a Signature,
-    certificates: &'a [Arc<Cert>],
+    members: &'a [Member],
     document: Document,
-    policy: &StandardPolicy<'_>,
+    rules: &Rules,
 ) -> Result<Candidate<'a>, Rejected> {
     let issuers = signature.get_issuers();
     let claimed = issuers
@@ -150,11 +137,12 @@ pub(super) fn prepare<'a>(
             reason,
         })
     };
-    let certificates: Vec<_> = certificates
-        .iter()
-        .filter(|c| !issuers.is_empty() && c.keys().key_handles(issuers.iter()).next().is_some())
-        .collect();
-    if certificates.is_empty() {
+    let has_key = |m: &&Member| {
+        let mut keys = m.certificate.keys().key_handles(issuers.iter());
+        !issuers.is_empty() && keys.next().is_some()
+    };
+    let members: Vec<_> = members.iter().filter(has_key).collect();
+    if members.is_empty() {
         return reject(Reason::UnknownKey);
     }
     let expected = match document {
@@ -165,7 +153,7 @@ pub(super) fn prepare<'a>(
         let what = format!("its type is {}, not {expected}", signature.typ());
         return reject(Reason::Malformed(what));
     }
-    if let Err(error) = policy.signature(signature, HashAlgoSecurity::CollisionResistance) {
+    if let Err(error) = rules.signature(signature, HashAlgoSecurity::CollisionResistance) {
         return reject(Reason::Weak(root_cause(&error)));
     }
     let mut digest = match signature.hash_algo().context() {
@@ -177,7 +165,7 @@ pub(super) fn prepare<'a>(
     }
     Ok(Candidate {
         signature,
-        certificates,
+        members,
         digest,
     })
 }
@@ -191,15 +179,15 @@ impl Candidate<'_> {
     /// Whose signature it is and when it was made, if it is good at `now`.
     pub(super) fn judge(
         &self,
-        policy: &StandardPolicy<'_>,
+        rules: &Rules,
         now: SystemTime,
     ) -> Result<(Fingerprint, Timestamp), Rejected> {
         let mut rejected = None;
-        for certificate in &self.certificates {
-            match self.judge_with(certificate, policy, now) {
-                Ok(time) => return Ok((certificate.fingerprint().into(), time)),
+        for member in &self.members {
+            match self.judge_with(member, rules, now) {
+                Ok(time) => return Ok((member.fingerprint(), time)),
                 Err(reason) => {
-                    let key = certificate.fingerprint().to_hex();
+                    let key = member.fingerprint().into();
                     // One key can sit in two certificates; what is reported
                     // is of the one that comes closest.
                     if rejected.is_none() || reason != Reason::BadSignature {
@@ -213,11 +201,12 @@ impl Candidate<'_> {
 
     fn judge_with(
         &self,
-        certificate: &Cert,
-        policy: &StandardPolicy<'_>,
+        member: &Member,
+        rules: &Rules,
         now: SystemTime,
     ) -> Result<Timestamp, Reason> {
         let issuers = self.signature.get_issuers();
+        let certificate = &*member.certificate;
         let key = certificate
             .keys()
             .key_handles(issuers.iter())
@@ -232,7 +221,7 @@ impl Candidate<'_> {
         let made = self.signature.signature_creation_time();
         let now = made.map_or(now, |made| made.max(now));
         let valid = certificate
-            .with_policy(policy, now)
+            .with_policy(rules, now)
             .map_err(|e| Reason::KeyRefused(root_cause(&e)))?;
         if let RevocationStatus::Revoked(_) = valid.revocation_status() {
             return Err(Reason::KeyRevoked);
@@ -241,7 +230,7 @@ impl Candidate<'_> {
             .alive()
             .map_err(|e| not_alive(&e, valid.primary_key().key_expiration_time()))?;
         let key = key
-            .with_policy(policy, now)
+            .with_policy(rules, now)
             .map_err(|e| Reason::KeyRefused(root_cause(&e)))?;
         if let RevocationStatus::Revoked(_) = key.revocation_status() {
             return Err(Reason::KeyRevoked);
@@ -250,6 +239,9 @@ impl Candidate<'_> {
             .map_err(|e| not_alive(&e, key.key_expiration_time()))?;
         if !key.for_signing() {
             return Err(Reason::NotForSigning);
+        }
+        if let Some(standing) = &member.standing {
+            standing.judge(certificate, now)?;
         }
         Ok(time)
     }
@@ -284,6 +276,6 @@ fn not_alive(error: &openpgp::anyhow::Error, expires: Option<SystemTime>) -> Rea
 }
 
 /// What lies at the bottom: sequoia's outer messages repeat the key.
-fn root_cause(error: &openpgp::anyhow::Error) -> String {
+pub(super) fn root_cause(error: &openpgp::anyhow::Error) -> String {
     error.root_cause().to_string()
 }
