@@ -146,7 +146,7 @@ pub enum BuildError {
         name: String,
         /// Why.
         #[source]
-        source: BootstrapError,
+        source: Box<BootstrapError>,
     },
     /// The cache of finished bootstraps.
     #[error(transparent)]
@@ -329,7 +329,7 @@ fn bootstrapped(
     });
     done.map_err(|source| BuildError::Bootstrap {
         name: request.recipe.name.to_string(),
-        source,
+        source: Box::new(source),
     })?;
     Ok(bases.keep(staging, key)?)
 }

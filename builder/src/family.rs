@@ -164,10 +164,11 @@ impl Wish {
         options: &BootstrapOptions<'_>,
         progress: &Progress,
     ) -> Result<(), BootstrapError> {
-        Ok(match self {
+        match self {
             Self::Arch(request) => arch::bootstrap(plan, request, options, progress)?,
             Self::Debian(_) => debian::bootstrap(plan, options, progress)?,
-        })
+        }
+        Ok(())
     }
 }
 

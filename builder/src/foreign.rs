@@ -156,7 +156,7 @@ impl Entry {
 
 /// Hexadecimal digits.
 fn bytes(digits: &str) -> Option<Vec<u8>> {
-    if digits.len() % 2 != 0 || !digits.is_ascii() {
+    if !digits.len().is_multiple_of(2) || !digits.is_ascii() {
         return None;
     }
     let pairs = (0..digits.len()).step_by(2);

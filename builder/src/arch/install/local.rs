@@ -103,8 +103,8 @@ fn desc(package: &Staged, explicit: bool, date: i64) -> String {
         let value = value.iter().filter(|v| v.as_str() != "0");
         value.cloned().collect::<Vec<_>>()
     };
-    list("NAME", &[info.name.clone()]);
-    list("VERSION", &[info.version.clone()]);
+    list("NAME", std::slice::from_ref(&info.name));
+    list("VERSION", std::slice::from_ref(&info.version));
     list("BASE", &one(&info.base));
     list("DESC", &one(&info.description));
     list("URL", &one(&info.url));

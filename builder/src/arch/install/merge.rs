@@ -206,11 +206,8 @@ impl<'m> Moving<'m, '_> {
     fn rename(&mut self, from: &[u8], to: &[u8], flags: RenameFlags) -> Result<bool, InstallError> {
         let (parent, from_name) = beneath::split(from);
         let (_, to_name) = beneath::split(to);
-        if !self
-            .parents
-            .as_ref()
-            .is_some_and(|(known, ..)| known == parent)
-        {
+        let is_known = |(known, ..): &(Vec<u8>, OwnedFd, OwnedFd)| known == parent;
+        if self.parents.as_ref().is_none_or(|known| !is_known(known)) {
             let from = beneath::open(self.folder, parent, OFlags::PATH | OFlags::DIRECTORY);
             let from = from.map_err(|e| self.system("open", parent, e))?;
             let to = self.open_parent(parent)?;

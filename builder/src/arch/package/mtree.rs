@@ -42,7 +42,7 @@ pub(super) fn paths(bytes: &[u8]) -> io::Result<Vec<Vec<u8>>> {
         }
         let mut words = line.split(|b| *b == b' ').filter(|w| !w.is_empty());
         let name = words.next().unwrap_or_default();
-        let kind = words.filter_map(Type::of).last();
+        let kind = words.rev().find_map(Type::of);
         match name {
             b"/set" => default = kind.unwrap_or(default),
             b"/unset" => {}
