@@ -4,7 +4,7 @@
 use crate::hatchery::{Home, Ran, run};
 use hatchery_tests::pocket::Pocket;
 use hatchery_tests::run::run as run_program;
-use hatchery_tests::{Need, Pool, require};
+use hatchery_tests::{Need, Pool, require, tree};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -120,6 +120,50 @@ fn arch_goes_the_whole_way() {
     desk.good(&[&["remove", "arch"][..], &host].concat());
 }
 
+/// pacman inside trusts those whom it shall, with a master key that only this
+/// machine has, and installs more.
+fn goes_on_inside(desk: &Desk, root: &Path) {
+    let other = desk.path("other");
+    tree::copy(root, &other);
+    let mirrors = desk.path("mirrors");
+    fs::write(&mirrors, "Server = file:///srv/http/$repo/os/$arch\n").unwrap();
+    let pocket = format!("--bind-ro={}:/srv/http", desk.pocket.path().display());
+    let mirrors = format!("--bind-ro={}:/etc/pacman.d/mirrorlist", mirrors.display());
+    let inside = |root: &Path, argv: &[&str]| {
+        let root = format!("--directory={}", root.display());
+        let nspawn = [
+            "systemd-nspawn",
+            "--quiet",
+            "--register=no",
+            "--keep-unit",
+            "--pipe",
+        ];
+        let binds = ["--resolv-conf=off", &root, &pocket, &mirrors];
+        run_program(&[&nspawn[..], &binds, argv].concat()).unwrap()
+    };
+    // As the unit has it that does so after the first boot.
+    let unit = fs::read_to_string(root.join("etc/systemd/system/pacman-init.service")).unwrap();
+    let command = unit.split_once("ExecStart=/bin/sh -ec '").unwrap().1;
+    let command = command.split_once("'\n").unwrap().0.replace("\\\n", "");
+    let master = |root: &Path| {
+        inside(root, &["sh", "-ec", &command]);
+        let home = "/etc/pacman.d/gnupg";
+        let gpg = [
+            "gpg",
+            "--homedir",
+            home,
+            "--list-secret-keys",
+            "--with-colons",
+        ];
+        let listed = inside(root, &gpg);
+        let line = listed.lines().find(|l| l.starts_with("fpr:"));
+        line.unwrap().to_owned()
+    };
+    assert_ne!(master(root), master(&other));
+    inside(root, &["pacman", "-Sy", "--noconfirm", "fakeroot"]);
+    assert!(inside(root, &["pacman", "-Dk"]).contains("No database errors"));
+}
+
 /// What an image of Arch must hold, and what not.
 fn looked_into(desk: &Desk) {
     let root = desk.path("root");
@@ -170,6 +214,7 @@ fn looked_into(desk: &Desk) {
     assert_eq!(trusted, format!("{}:4:\n", desk.pocket.key().fingerprint()));
     let sbom = fs::read_to_string(desk.path("images/arch/arch.spdx.json")).unwrap();
     assert!(sbom.contains("pkg:alpm/arch/systemd@"), "{sbom}");
+    goes_on_inside(desk, &root);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! An ordinary user builds the same bytes as root.
 
 use super::desk::{Desk, EPOCH, NEEDS, digests};
+use hatchery_tests::pocket::Pocket;
 use hatchery_tests::run::run;
 use hatchery_tests::{Need, require};
 use std::fs;
@@ -117,4 +118,47 @@ fn a_user_without_subordinate_ids_is_told_how_to_get_some() {
     for part in ["exit status: 6", "subordinate ids", "usermod --add-subuids"] {
         assert!(error.contains(part), "{error}");
     }
+}
+
+/// Arch's packages bring file capabilities, setuid programs and many owners.
+#[test]
+fn an_ordinary_user_builds_the_same_arch() {
+    if !require(&NEEDS) || !require(&[Need::Program("newuidmap"), Need::Program("setpriv")]) {
+        return;
+    }
+    let user = User::new();
+    let pocket = Pocket::repository(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("pocket"));
+    let key = pocket.key().public();
+    pocket.copy(&user.path("pocket"));
+    fs::write(user.path("pocket.pgp"), key).unwrap();
+    let text = format!(
+        "name = \"arch\"\ndistribution = \"arch\"\nkey = \"pocket.pgp\"\npackages = [\"base\", \"pocket-features\"]\n\
+         mirrors = [\"file://{}/$repo/os/$arch\"]\nsource_date_epoch = {EPOCH}\n\
+         archive = {{ formats = [\"tar.zst\"], zstd_level = 1 }}\n",
+        user.path("pocket").display()
+    );
+    fs::write(user.path("arch.toml"), text).unwrap();
+    let roots = tempfile::tempdir_in("/dev/shm").unwrap();
+    for name in ["arch.toml", "pocket.pgp"] {
+        fs::copy(user.path(name), roots.path().join(name)).unwrap();
+    }
+    let build = ["build", "arch.toml", "--no-sign"];
+    let ran = crate::hatchery::run(roots.path(), &build);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    own(user.home.path(), &user.name);
+    user.hatchery(&build).unwrap();
+    let image = digests(&roots.path().join("images/arch"));
+    assert_eq!(digests(&user.path("images/arch")), image);
+    let archive = roots.path().join("images/arch/arch.tar.zst");
+    let archive = archive.to_str().unwrap();
+    let list = run(&[
+        "tar",
+        "--zstd",
+        "--xattrs",
+        "-tvvf",
+        archive,
+        "usr/bin/ping",
+    ])
+    .unwrap();
+    assert!(list.contains("security.capability"), "{list}");
 }

@@ -284,7 +284,15 @@ fn certificates(mut package: Pkg) -> Pkg {
         .hook("40-update-ca-trust.hook", &text)
 }
 
-fn pacman(package: Pkg) -> Pkg {
+fn pacman(mut package: Pkg) -> Pkg {
+    // Debian has it look for keyrings among its own.
+    let script = package.find("usr/bin/pacman-key").expect("pacman-key");
+    if let Kind::File(bytes) = &mut script.kind {
+        let text = String::from_utf8(std::mem::take(bytes)).expect("a script");
+        *bytes = text
+            .replace("/usr/share/keyrings", "/usr/share/pacman/keyrings")
+            .into_bytes();
+    }
     let mut conf = Member::new("etc/pacman.conf", Kind::File(PACMAN_CONF.into()));
     conf.mode = 0o644;
     package.placed(conf).backup("etc/pacman.conf")
