@@ -98,19 +98,22 @@ fn certifications_may_be_old_sha1() {
 
 #[test]
 fn a_revocation_counts_whatever_its_digest() {
-    let mut forge = Forge::with(|b| b.add_userid("Second"));
-    let itself = forge.clone();
-    let trusted = format!("{}:5:\n", itself.fingerprint());
-    let state = |forge: &Forge| {
-        let bytes = forge.public();
-        let keyring = Keyring::from_web_of_trust(&bytes, &trusted, "", Policy::Arch).unwrap();
-        let signature = itself.sign(0, DATA, &Signing::on(6));
-        verify(&keyring, &signature, Policy::Arch)
-    };
-    for user_id in 0..2 {
-        let how = sha1(10, SignatureType::CertificationRevocation);
-        forge.certified(user_id, &itself, &how);
+    for hash in [HashAlgorithm::SHA1, HashAlgorithm::MD5] {
+        let mut forge = Forge::with(|b| b.add_userid("Second").add_signing_subkey());
+        let itself = forge.clone();
+        let trusted = format!("{}:5:\n", itself.fingerprint());
+        let signature = itself.sign(1, DATA, &Signing::on(6));
+        let verdict = |forge: &Forge| {
+            let bytes = forge.public();
+            let keyring = Keyring::from_web_of_trust(&bytes, &trusted, "", Policy::Arch).unwrap();
+            verify(&keyring, &signature, Policy::Arch)
+        };
+        let how = sha1(10, SignatureType::CertificationRevocation).hash(hash);
+        forge.certified(0, &itself, &how);
+        assert_eq!(verdict(&forge), None);
+        // A master none of whose user ids is left.
+        forge.certified(1, &itself, &how);
+        let none = Some(Reason::NotCertified { by: 0, needed: 3 });
+        assert_eq!(verdict(&forge), none);
     }
-    // A master none of whose user ids is left.
-    assert!(state(&forge).is_some());
 }

@@ -1,9 +1,11 @@
 //! Keys that count because others certify them.
 
+mod certifications;
+mod keyrings;
+
 use super::super::forge::{DAY, Forge, Signing, day};
 use super::super::*;
 use super::reason;
-use sequoia_openpgp::packet::signature::SignatureBuilder;
 use sequoia_openpgp::types::{ReasonForRevocation, SignatureType};
 use std::time::Duration;
 
@@ -172,91 +174,6 @@ fn a_packager_certifies_nobody() {
 }
 
 #[test]
-fn a_certification_can_be_revoked_and_given_again() {
-    let mut scene = Scene::new().certified(&[0, 1, 2]);
-    scene.say(2, &revocation(7));
-    assert_eq!(scene.verdict(), Some(too_few(2)));
-    // In the order in which they were made, not in that of the file.
-    scene.say(2, &certification(6));
-    assert_eq!(scene.verdict(), Some(too_few(2)));
-    scene.say(2, &certification(8));
-    assert_eq!(scene.verdict(), None);
-    // In the same second the revocation counts, and one of the future too.
-    scene.say(2, &revocation(8));
-    assert_eq!(scene.verdict(), Some(too_few(2)));
-    let mut scene = Scene::new().certified(&[0, 1, 2]);
-    scene.say(2, &revocation(400));
-    assert_eq!(scene.verdict(), Some(too_few(2)));
-}
-
-#[test]
-fn a_revocation_by_somebody_else_means_nothing() {
-    let mut scene = Scene::new().certified(&[0, 1, 2]);
-    scene.packager.certified(0, &Forge::new(), &revocation(7));
-    scene.say(3, &revocation(7));
-    assert_eq!(scene.verdict(), None);
-}
-
-#[test]
-fn a_certification_expires_and_an_older_one_does_not_return() {
-    let mut scene = Scene::new().certified(&[0, 1, 2]);
-    scene.say(2, &certification(6).valid_for(10));
-    assert_eq!(scene.verdict_at(day(15)), None);
-    assert_eq!(scene.verdict_at(day(16)), Some(too_few(2)));
-    // One of the future is not made yet.
-    let mut scene = Scene::new().certified(&[0, 1]);
-    scene.say(2, &certification(30));
-    assert_eq!(scene.verdict_at(day(20)), Some(too_few(2)));
-    assert_eq!(scene.verdict_at(day(30)), None);
-}
-
-#[test]
-fn one_keyring_answers_for_several_times() {
-    let mut scene = Scene::new().certified(&[0, 1]);
-    scene.say(2, &certification(6).valid_for(10));
-    let keyring = scene.keyring();
-    let signature = scene.packager.sign(0, DATA, &Signing::on(6));
-    for (number, good) in [(15, true), (16, false), (14, true)] {
-        let result = keyring.verify_detached(DATA, &signature, Policy::Arch, day(number));
-        assert_eq!(result.is_ok(), good, "{number}");
-    }
-}
-
-#[test]
-fn unchecked_and_unexportable_certifications_do_not_count() {
-    let mut scene = Scene::new().certified(&[0, 1]);
-    scene.say(
-        2,
-        &certification(5).kind(SignatureType::PersonaCertification),
-    );
-    assert_eq!(scene.verdict(), Some(too_few(2)));
-    scene.say(
-        2,
-        &certification(5).kind(SignatureType::CasualCertification),
-    );
-    assert_eq!(scene.verdict(), None);
-
-    let mut scene = Scene::new().certified(&[0, 1]);
-    let local = |b: SignatureBuilder| b.set_exportable_certification(false).unwrap();
-    let master = &scene.masters[2];
-    scene
-        .packager
-        .certified_with(0, master, &certification(5), local);
-    assert_eq!(scene.verdict(), Some(too_few(2)));
-}
-
-#[test]
-fn what_a_master_says_of_another_key_does_not_count() {
-    let mut scene = Scene::new().certified(&[0, 1]);
-    let mut other = Forge::new();
-    other.certified(0, &scene.masters[2], &certification(5));
-    let stolen = other.cert.userids().next().unwrap();
-    let stolen = stolen.certifications().next().unwrap().clone();
-    scene.packager.insert(0, stolen);
-    assert_eq!(scene.verdict(), Some(too_few(2)));
-}
-
-#[test]
 fn a_user_id_that_its_owner_revoked_does_not_count() {
     let mut scene = Scene::of(Forge::with(|b| b.add_userid("Second").add_signing_subkey()));
     for master in &scene.masters {
@@ -324,73 +241,4 @@ fn strangers_and_changed_data_are_refused() {
     let signature = scene.packager.sign(0, DATA, &Signing::on(6));
     let result = keyring.verify_detached(b"evil", &signature, Policy::Arch, day(20));
     assert_eq!(reason(result), Reason::BadSignature);
-}
-
-#[test]
-fn what_is_named_counts_by_itself_and_merging_asks_anew() {
-    let scene = Scene::new().certified(&[0, 1]);
-    let signature = scene.packager.sign(0, DATA, &Signing::on(6));
-    let verify =
-        |keyring: &Keyring| keyring.verify_detached(DATA, &signature, Policy::Arch, day(20));
-    let mut keyring = scene.keyring();
-    assert_eq!(reason(verify(&keyring)), too_few(2));
-    let only = keyring.only(&[scene.packager.fingerprint()]);
-    assert_eq!(reason(verify(&only)), too_few(2));
-
-    // A newer copy of the same web brings the certification that was missing.
-    let newer = Scene {
-        packager: scene.packager.clone(),
-        masters: scene.masters.clone(),
-        full: scene.full.clone(),
-        revoked: String::new(),
-    };
-    keyring.extend(newer.certified(&[2]).keyring());
-    assert!(verify(&keyring).is_ok());
-
-    let mut keyring = scene.keyring();
-    keyring.extend(scene.packager.keyring());
-    assert!(verify(&keyring).is_ok());
-}
-
-#[test]
-fn a_web_is_never_written_as_a_file_of_keys_that_all_count() {
-    let folder = tempfile::tempdir().unwrap();
-    let scene = Scene::new().certified(&[0, 1]);
-    let mut keyring = scene.keyring();
-    assert!(keyring.to_bytes().is_empty());
-    assert!(keyring.save_to_directory(folder.path()).unwrap().is_empty());
-    let named = Forge::new();
-    keyring.extend(named.keyring());
-    let written = Keyring::parse(&keyring.to_bytes()).unwrap();
-    assert_eq!(written.fingerprints(), [named.fingerprint()]);
-    assert_eq!(keyring.save_to_directory(folder.path()).unwrap().len(), 1);
-}
-
-#[test]
-fn lists_that_cannot_be_read_are_refused_with_their_line() {
-    let scene = Scene::new();
-    let known = scene.masters[0].fingerprint();
-    let unknown = Forge::new().fingerprint();
-    let certificates = scene.certificates();
-    let read = |trusted: &str, revoked: &str| {
-        let result = Keyring::from_web_of_trust(&certificates, trusted, revoked, Policy::Arch);
-        match result {
-            Ok(_) => None,
-            Err(KeyringError::List { list, line, .. }) => Some((list, line)),
-            other => panic!("{other:?}"),
-        }
-    };
-    for bad in [
-        format!("\n{known}\n"),
-        format!("\n{known}:3:\n"),
-        format!("\n{known}::\n"),
-        "\nsomething:4:\n".to_owned(),
-        format!("\n{unknown}:4:\n"),
-        format!("{known}:4:\n{known}:4:\n"),
-    ] {
-        assert_eq!(read(&bad, ""), Some(("trusted", 2)), "{bad:?}");
-    }
-    assert_eq!(read("", "\nnonsense\n"), Some(("revoked", 2)));
-    // A key that was taken out of the file may still be listed as revoked.
-    assert_eq!(read(&format!("{known}:6:\n"), &unknown.to_string()), None);
 }
