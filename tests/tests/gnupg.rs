@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A private home whose agent goes with it, and room for files beside it.
-struct PrivateHome {
+pub(crate) struct PrivateHome {
     home: Home,
     directory: tempfile::TempDir,
 }
 
 impl PrivateHome {
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         if !require(&[Need::Program("gpg"), Need::Program("gpgconf")]) {
             return None;
         }
@@ -28,13 +28,13 @@ impl PrivateHome {
         self.home.path().unwrap()
     }
 
-    fn file(&self, name: &str, content: &str) -> String {
+    pub(crate) fn file(&self, name: &str, content: &str) -> String {
         let path = self.at(name);
         std::fs::write(&path, content).unwrap();
         path.to_str().unwrap().to_owned()
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
@@ -47,10 +47,18 @@ impl PrivateHome {
         Signer::find(self.home.path(), Some(name)).unwrap()
     }
 
-    fn gpg(&self, arguments: &[&str]) -> String {
+    pub(crate) fn gpg(&self, arguments: &[&str]) -> String {
         let home = self.path().to_str().unwrap();
         let argv = ["gpg", "--homedir", home, "--batch", "--yes"];
         run(&[&argv, arguments].concat()).unwrap()
+    }
+
+    /// What gpg says on stderr, whatever it exits with.
+    pub(crate) fn gpg_says(&self, arguments: &[&str]) -> String {
+        let home = self.path().to_str().unwrap();
+        let shell = ["sh", "-c", "gpg \"$@\" 2>&1 >/dev/null || true", "sh"];
+        let argv = ["--homedir", home, "--batch", "--yes"];
+        run(&[&shell[..], &argv, arguments].concat()).unwrap()
     }
 }
 

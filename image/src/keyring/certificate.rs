@@ -1,6 +1,7 @@
 //! Reading certificates from key files, binary or armored, and describing
 //! them to people.
 
+use super::web::Standing;
 use super::{CERTIFICATES_MAX, Fingerprint, KEYRING_MAX, KeyringError, Member, Policy};
 use jiff::Timestamp;
 use sequoia_openpgp as openpgp;
@@ -117,11 +118,8 @@ fn parse_binary(bytes: &[u8], certificates: &mut Vec<Arc<Cert>>) -> Result<(), K
 pub(super) fn describe(member: &Member, now: Timestamp) -> Certificate {
     let now = super::system_time(now);
     let certificate = &*member.certificate;
-    let policy = member
-        .standing
-        .as_ref()
-        .map_or(Policy::Standard, |s| s.policy());
-    let policy = policy.at(now);
+    let standing = member.standing.as_deref();
+    let policy = standing.map_or(Policy::Standard, Standing::policy).at(now);
     let valid = certificate.with_policy(&policy, now);
     let mut user_ids: Vec<String> = certificate
         .userids()
@@ -143,13 +141,13 @@ pub(super) fn describe(member: &Member, now: Timestamp) -> Certificate {
         user_ids,
         created: Timestamp::try_from(certificate.primary_key().key().creation_time()).ok(),
         expires,
-        state: match (state(valid), &member.standing) {
-            (CertificateState::Good, Some(standing)) => {
-                standing.judge(certificate, now).map_or_else(
-                    |r| CertificateState::Refused(r.to_string()),
-                    |()| CertificateState::Good,
-                )
-            }
+        state: match (state(valid), standing) {
+            (CertificateState::Good, Some(standing)) => standing
+                .judge(certificate, now)
+                .err()
+                .map_or(CertificateState::Good, |reason| {
+                    CertificateState::Refused(reason.to_string())
+                }),
             (state, _) => state,
         },
     }

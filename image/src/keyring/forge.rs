@@ -54,13 +54,26 @@ impl Signing {
         self.hash = hash;
         self
     }
-    pub(crate) fn text(mut self) -> Self {
-        self.kind = SignatureType::Text;
+    pub(crate) fn text(self) -> Self {
+        self.kind(SignatureType::Text)
+    }
+    pub(crate) fn kind(mut self, kind: SignatureType) -> Self {
+        self.kind = kind;
         self
     }
     pub(crate) fn valid_for(mut self, days: u64) -> Self {
         self.validity = Some(Duration::from_secs(days * DAY));
         self
+    }
+    fn builder(&self) -> SignatureBuilder {
+        let builder = SignatureBuilder::new(self.kind)
+            .set_hash_algo(self.hash)
+            .set_signature_creation_time(system(self.time))
+            .unwrap();
+        match self.validity {
+            Some(validity) => builder.set_signature_validity_period(validity).unwrap(),
+            None => builder,
+        }
     }
 }
 
@@ -147,6 +160,56 @@ impl Forge {
         self.cert = self.cert.clone().insert_packets(revocation).unwrap().0;
     }
 
+    /// Has the user id of this number (0 is the first) certified by another, or
+    /// that certification revoked: what `how.kind` says.
+    pub(crate) fn certified(&mut self, user_id: usize, by: &Self, how: &Signing) {
+        self.certified_with(user_id, by, how, |builder| builder);
+    }
+
+    /// The same with something special about it.
+    pub(crate) fn certified_with(
+        &mut self,
+        user_id: usize,
+        by: &Self,
+        how: &Signing,
+        set: impl FnOnce(SignatureBuilder) -> SignatureBuilder,
+    ) {
+        let certified = self.cert.userids().nth(user_id).unwrap().userid().clone();
+        let mut builder = set(how.builder());
+        if how.kind == SignatureType::CertificationRevocation {
+            let reason = ReasonForRevocation::UIDRetired;
+            builder = builder.set_reason_for_revocation(reason, b"").unwrap();
+        }
+        if by.cert.fingerprint() == self.cert.fingerprint()
+            && how.kind != SignatureType::CertificationRevocation
+        {
+            let flags = signing().set_certification();
+            builder = builder.set_key_flags(flags).unwrap();
+        }
+        let key = self.cert.primary_key().key().clone();
+        let signature = builder
+            .sign_userid_binding(&mut by.pair(0), Some(&key), &certified)
+            .unwrap();
+        self.insert(user_id, signature);
+    }
+
+    /// Adds a signature to the user id of this number.
+    pub(crate) fn insert(&mut self, user_id: usize, signature: Signature) {
+        let user_id = self.cert.userids().nth(user_id).unwrap().userid().clone();
+        let packets = [Packet::from(user_id), signature.into()];
+        self.cert = self.cert.clone().insert_packets(packets).unwrap().0;
+    }
+
+    /// The same key without what binds it together.
+    pub(crate) fn bare(mut self) -> Self {
+        let key = self.cert.primary_key().key().clone();
+        let key = key.parts_into_secret().unwrap();
+        let user_id = self.cert.userids().next().unwrap().userid().clone();
+        let packets = [Packet::from(key), user_id.into()];
+        self.cert = Cert::from_packets(packets.into_iter()).unwrap();
+        self
+    }
+
     fn pair(&self, key: usize) -> KeyPair {
         // The certificate lists its newest subkey first.
         let mut keys: Vec<_> = self.cert.keys().secret().collect();
@@ -157,14 +220,8 @@ impl Forge {
     /// A binary detached signature by the key of this number: 0 is the
     /// primary key, subkeys follow by age.
     pub(crate) fn sign(&self, key: usize, data: &[u8], how: &Signing) -> Vec<u8> {
-        let mut builder = SignatureBuilder::new(how.kind)
-            .set_hash_algo(how.hash)
-            .set_signature_creation_time(system(how.time))
-            .unwrap();
-        if let Some(validity) = how.validity {
-            builder = builder.set_signature_validity_period(validity).unwrap();
-        }
-        let signature = builder.sign_message(&mut self.pair(key), data).unwrap();
+        let mut key = self.pair(key);
+        let signature = how.builder().sign_message(&mut key, data).unwrap();
         Packet::from(signature).to_vec().unwrap()
     }
 

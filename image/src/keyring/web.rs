@@ -1,21 +1,20 @@
 //! A web of trust of one step: master keys certify packagers' keys, as Arch
 //! Linux has it.
 //!
-//! The rules are those of gpg's classic trust model (`doc/DETAILS` and
-//! `g10/trustdb.c` of GnuPG 2.2, option `--trust-model pgp` with its defaults),
-//! set up the way `pacman-key --populate` does: a local key certifies every
-//! key of the list of trusted ones, so those are valid, and the list says how
-//! much what they certify is worth. No other key has ownertrust, so nothing is
-//! ever valid at a second step, and no depth has to be counted. A key is valid
-//! when one live user id of it is certified by one *full* or three *marginal*
-//! masters that are live themselves; each master's newest word on that user id
-//! counts. Keys of the list of revoked ones never count.
+//! The rules are those of gpg's classic trust model (`g10/trustdb.c` of GnuPG
+//! 2.2, `--trust-model pgp` with its defaults), set up the way `pacman-key
+//! --populate` does: a local key certifies every key of the list of trusted
+//! ones, so those are valid, and the list says what their certifications are
+//! worth. No other key has ownertrust, so nothing is ever valid at a second
+//! step, and no depth has to be counted. A key is valid when one live user id
+//! of it is certified by one *full* or three *marginal* masters that are live
+//! themselves; each master's newest word on that user id counts. Keys of the
+//! list of revoked ones never count.
 //!
-//! Stricter than gpg where that costs nothing: a revocation is believed
-//! whatever it or the certification before it says of when and whether
-//! (`--edit-key nrsign`), a user id must be bound by its own key, photos are
-//! no user ids, and a master that is listed as revoked certifies nothing; gpg
-//! only disables it.
+//! Stricter than gpg where that costs nothing: a revocation that is dated in
+//! the future counts, and so does that of a certification which calls itself
+//! irrevocable; photos are no user ids; a master that is listed as revoked
+//! certifies nothing, where gpg only disables it.
 //!
 //! What costs is checking signatures. It is done once a certificate, when one
 //! is asked for: a build meets some dozens of the packagers. What depends on
@@ -123,8 +122,8 @@ fn masters(list: &str, members: &[Member]) -> Result<Vec<Master>, KeyringError> 
             _ => return Err(fail("its ownertrust is neither 4, 5 nor 6")),
         };
         let member = members.iter().find(|m| m.fingerprint() == key);
-        let certificate = member.ok_or(fail("its key is not in the key file"))?;
-        let certificate = certificate.certificate.clone();
+        let member = member.ok_or(fail("its key is not in the key file"))?;
+        let certificate = member.certificate.clone();
         // Twice in the list would be two of three.
         if masters.iter().any(|m| m.fingerprint() == key) {
             return Err(fail("its key is listed before"));
@@ -185,7 +184,7 @@ impl Standing {
                 needed: MARGINALS_NEEDED,
             });
         }
-        let live: Vec<bool> = self.web.live_masters(&rules, now);
+        let live = self.web.live_masters(&rules, now);
         let words = self.words.get_or_init(|| self.web.words_on(certificate));
         let mut most = 0;
         for user_id in user_ids {

@@ -3,7 +3,10 @@
 mod clearsigned;
 mod hostile;
 mod keys;
+mod old_digests;
+mod readers;
 mod signatures;
+mod web;
 
 use super::{KeyringError, Reason};
 
