@@ -40,7 +40,7 @@ impl Desk {
     /// The pocket, as a mirror that keeps each day's state has it.
     fn keep_day(&self) {
         fs::create_dir_all(self.path("days/2025/06")).unwrap();
-        self.pocket.copy(&self.path("days/2025/06/16"));
+        tree::copy(self.pocket.path(), &self.path("days/2025/06/16"));
     }
 
     fn text(&self, name: &str) -> String {
@@ -312,7 +312,7 @@ fn what_this_host_cannot_run_is_said_before_anything_is_downloaded() {
         return;
     }
     let desk = Desk::new();
-    desk.pocket.copy(&desk.path("main"));
+    tree::copy(desk.pocket.path(), &desk.path("main"));
     // No interpreter for it is a package of Debian's that tests install.
     desk.tiny("architecture = \"armhf\"");
     let ran = desk.run(&["build", "tiny.toml", "--no-sign"]);

@@ -3,7 +3,7 @@
 use super::desk::{Desk, EPOCH, NEEDS, digests};
 use hatchery_tests::pocket::Pocket;
 use hatchery_tests::run::run;
-use hatchery_tests::{Need, require};
+use hatchery_tests::{Need, require, tree};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -129,7 +129,7 @@ fn an_ordinary_user_builds_the_same_arch() {
     let user = User::new();
     let pocket = Pocket::repository(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("pocket"));
     let key = pocket.key().public();
-    pocket.copy(&user.path("pocket"));
+    tree::copy(pocket.path(), &user.path("pocket"));
     fs::write(user.path("pocket.pgp"), key).unwrap();
     let text = format!(
         "name = \"arch\"\ndistribution = \"arch\"\nkey = \"pocket.pgp\"\npackages = [\"base\", \"pocket-features\"]\n\
