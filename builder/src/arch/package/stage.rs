@@ -460,7 +460,7 @@ fn decompressed(mut file: File) -> io::Result<Box<dyn Read>> {
 /// A path without what says that it starts at the root, if each of its parts
 /// is a plain name: no `.`, `..` or nothing, no NUL, and no line end, which
 /// the database could not hold.
-fn plain(mut path: &[u8]) -> Option<&[u8]> {
+pub(super) fn plain(mut path: &[u8]) -> Option<&[u8]> {
     if path == b"." || path == b"./" {
         return Some(b"");
     }
