@@ -138,6 +138,16 @@ impl<T> Drop for Slot<'_, T> {
     }
 }
 
+/// Stops the other side when it is dropped: also by a panic, which would
+/// otherwise be waited for in vain.
+struct Stopping<F: Fn()>(F);
+
+impl<F: Fn()> Drop for Stopping<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 /// Runs `install` on a thread of its own while `feed` hands packages over. If
 /// one of the two fails, `stop` stops the other one. The error is that of who
 /// failed first: `stopped` tells an error that only says that the other one
@@ -153,15 +163,18 @@ pub(crate) fn side_by_side<I: Send, E: From<I>>(
 ) -> Result<(), E> {
     std::thread::scope(|scope| {
         let installing = scope.spawn(|| {
+            let other = Stopping(&stop);
             let done = install();
-            if done.is_err() {
-                stop();
+            if done.is_ok() {
+                std::mem::forget(other);
             }
             done
         });
+        let other = Stopping(&stop);
         let fed = feed();
-        if fed.is_err() {
-            stop();
+        match fed {
+            Ok(()) => std::mem::forget(other),
+            Err(_) => drop(other),
         }
         let installed = installing.join();
         let installed = installed.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -171,4 +184,37 @@ pub(crate) fn side_by_side<I: Send, E: From<I>>(
             Ok(()) => fed,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// Installs two packages, of which the one that is fed first is the first.
+    fn run(feed: impl FnOnce(&Handover<()>) -> Result<(), Gone>) -> Result<(), Gone> {
+        let packages = Handover::new([1, 1].into_iter(), 1, &Progress::silent());
+        side_by_side(
+            || packages.wait(&[0, 1]).map(drop),
+            || feed(&packages),
+            || packages.stop(),
+            |gone| matches!(gone, Gone::Stopped),
+        )
+    }
+
+    #[test]
+    fn packages_arrive_in_any_order() {
+        run(|packages| {
+            packages.put(1, (), 1);
+            packages.put(0, (), 1);
+            Ok(())
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn who_unpacks_and_panics_keeps_nobody_waiting() {
+        let feed = |_: &Handover<()>| -> Result<(), Gone> { panic!("on purpose") };
+        assert!(catch_unwind(AssertUnwindSafe(|| run(feed))).is_err());
+    }
 }

@@ -1,14 +1,23 @@
 //! What a program inside a tree that is being built finds, and what it cannot
 //! do.
 
-use hatchery_builder::confine::Confinement;
+use hatchery_builder::confine::{ConfineError, Confinement};
 use hatchery_image::Progress;
 use hatchery_tests::{Need, require, tree};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const HELPER: &str = env!("CARGO_BIN_EXE_hatchery-test-helper");
 
 const NEEDS: [Need; 3] = [Need::Root, Need::Network, Need::Program("mmdebstrap")];
+
+fn confinement(root: PathBuf) -> Confinement {
+    Confinement {
+        helper: vec![HELPER.into(), "__confine".into()],
+        root,
+        network: false,
+        source_date_epoch: 1_700_000_000,
+    }
+}
 
 /// What a program prints inside a copy of a tree.
 fn inside(argv: &[&str]) -> String {
@@ -16,13 +25,7 @@ fn inside(argv: &[&str]) -> String {
     let root = folder.path().join("tree");
     let trees = Path::new(env!("CARGO_TARGET_TMPDIR")).join("trees");
     tree::copy(&tree::debian(&trees, "trixie"), &root);
-    let confinement = Confinement {
-        helper: vec![HELPER.into(), "__confine".into()],
-        root,
-        network: false,
-        source_date_epoch: 1_700_000_000,
-    };
-    let output = confinement.run(argv, None, &[], &Progress::silent());
+    let output = confinement(root).run(argv, None, &[], &Progress::silent());
     String::from_utf8(output.unwrap().stdout).unwrap()
 }
 
@@ -41,6 +44,28 @@ fn a_script_reaches_its_own_machine_and_no_other() {
         (echo > /dev/udp/$address/9) 2>/dev/null && echo $address
     done; true";
     assert_eq!(inside(&["bash", "-c", try_all]), "127.0.0.1\n::1\n");
+}
+
+#[test]
+fn a_program_that_is_not_there_has_failed_and_nothing_else_has() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("tree");
+    let trees = Path::new(env!("CARGO_TARGET_TMPDIR")).join("trees");
+    tree::copy(&tree::debian(&trees, "trixie"), &root);
+    let confinement = confinement(root);
+    let silent = Progress::silent();
+    for program in ["/usr/bin/not-there", "/etc/passwd"] {
+        match confinement.run(&[program], None, &[], &silent) {
+            Err(ConfineError::Failed { status, tail, .. }) => {
+                assert_eq!(status, "exit status 127");
+                assert!(tail.starts_with(program), "{tail}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 /// A user namespace gives every capability back to who is root in it.

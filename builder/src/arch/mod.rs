@@ -31,7 +31,7 @@ pub use package::PackageError;
 pub use repository::{RepositoryError, Unbelieved};
 pub use request::{Mirrors, Repository, Request};
 
-use crate::plan::{Plan, PlannedPackage, Signature, is_word};
+use crate::plan::{PACKAGE_MAX, Plan, PlannedPackage, Signature, is_word};
 use database::{Database, Package};
 use hatchery_image::Progress;
 use hatchery_image::progress::{Interrupted, Stage, Unit};
@@ -42,6 +42,10 @@ use resolve::{Resolution, ResolveError};
 
 /// The architecture of packages for all of them.
 const ANY: &str = "any";
+
+/// Most bytes that a package may say to take when it is installed: a thousand
+/// times those of the largest in Arch, and no sum of them overflows.
+const INSTALLED_MAX: u64 = 1 << 40;
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +90,7 @@ pub enum PlanError {
         /// What was asked for.
         wanted: &'static str,
     },
-    /// A package whose file name, version or architecture is none.
+    /// A package whose file name, version, architecture or size is none.
     #[error("the database of {repository} has an unusable {what} for the package {package}")]
     Unusable {
         /// Which.
@@ -141,7 +145,8 @@ pub fn plan(
             .iter()
             .map(|f| f.planned.date.as_second())
             .max()
-            .unwrap_or_default(),
+            .unwrap_or_default()
+            .max(0),
         packages,
         repositories: fetched.into_iter().map(|f| f.planned).collect(),
     })
@@ -261,6 +266,9 @@ fn planned(
         if !is_word(text) {
             return Err(unusable(what));
         }
+    }
+    if package.compressed_size > PACKAGE_MAX || package.installed_size > INSTALLED_MAX {
+        return Err(unusable("size"));
     }
     let base = Some(&package.base).filter(|base| base.as_str() != package.name.as_str());
     Ok(PlannedPackage {

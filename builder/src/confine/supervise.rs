@@ -19,6 +19,9 @@ use std::process::Stdio;
 /// One read from a pipe.
 const READ: usize = super::spec::FRAME_MAX;
 
+/// The raw wait status of what could not be started: exit status 127.
+const NOT_STARTED: i32 = 127 << 8;
+
 /// Runs the programs until one fails; `stdins` are theirs. Frames go to `to`.
 pub(super) fn supervise(
     programs: &[SpecProgram],
@@ -32,6 +35,13 @@ pub(super) fn supervise(
     for (program, stdin) in programs.iter().zip(stdins) {
         let status = match Running::start(program, stdin) {
             Ok(mut running) => running.wait(&signals, to)?,
+            // As a shell has it, whose programs these mostly are: one that is
+            // not there has failed, and so has nothing else.
+            Err(e) if is_of_program(&e) => {
+                let text = format!("{}: {e}\n", run::quote(&program.argv));
+                write_frame(to, Kind::Stderr, text.as_bytes())?;
+                NOT_STARTED
+            }
             Err(e) => {
                 let text = format!("cannot start {}: {e}", run::quote(&program.argv));
                 return write_frame(to, Kind::Failed, text.as_bytes());
@@ -43,6 +53,17 @@ pub(super) fn supervise(
         }
     }
     Ok(())
+}
+
+/// Whether a program could not be started because of what it is.
+fn is_of_program(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    errno.is_some_and(|e| {
+        matches!(
+            e,
+            Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::NOEXEC
+        )
+    }) || error.kind() == io::ErrorKind::InvalidInput
 }
 
 /// A memory file that holds a program's standard input.

@@ -206,10 +206,8 @@ impl Document {
     }
 }
 
-/// Versions and architectures become parts of file names and of dpkg's
-/// status file.
 /// Whether a version or architecture is one word that no shell reads anything
-/// into.
+/// into: they become parts of file names, commands and package databases.
 pub(crate) fn is_word(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 256

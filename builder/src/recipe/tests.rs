@@ -494,6 +494,10 @@ fn what_belongs_to_another_family_is_told() {
         ),
         ("[[repository]]\nkey = \"x\"", "the key \"name\" is missing"),
         (
+            "[[repository]]\nname = \"options\"",
+            "options is no repository",
+        ),
+        (
             "architecture = \"s390x\"",
             "there is no Arch Linux for s390x",
         ),

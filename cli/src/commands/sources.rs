@@ -1,6 +1,7 @@
 //! Where a build takes packages from, and where it keeps them.
 
 use crate::environment;
+use crate::exit::{Code, Failure};
 use crate::recipes;
 use crate::terminal::Terminal;
 use anyhow::Context as _;
@@ -8,7 +9,7 @@ use clap::Args;
 use hatchery_builder::BuildRequest;
 use hatchery_builder::host;
 use hatchery_builder::plan::Lock;
-use hatchery_builder::recipe::Recipe;
+use hatchery_builder::recipe::{Distribution, Recipe};
 use hatchery_image::Architecture;
 use hatchery_transfer::{Cache, Client, Location};
 use jiff::civil::Date;
@@ -76,6 +77,11 @@ impl Sources {
     pub(crate) fn request(&self, terminal: &Terminal) -> anyhow::Result<BuildRequest> {
         let host = Architecture::host().context("this host's architecture has no images")?;
         let recipe = Recipe::load(&self.recipe_path()?, host)?;
+        if self.snapshot.is_some() && recipe.distribution != Distribution::Arch {
+            let name = recipe.distribution.id();
+            let message = format!("--snapshot is for Arch Linux; the recipe is for {name}");
+            return Err(Failure::error(Code::Usage, message));
+        }
         let cache = match &self.cache_dir {
             Some(cache) => std::path::absolute(cache)?,
             None => environment::cache()?,

@@ -68,6 +68,23 @@ impl Draft {
         &self.0.name
     }
 
+    /// How many values all its lists have.
+    pub(super) fn values(&self) -> usize {
+        let Package {
+            groups,
+            licenses,
+            replaces,
+            depends,
+            opt_depends,
+            conflicts,
+            provides,
+            ..
+        } = &self.0;
+        let dependencies = [replaces, depends, opt_depends, conflicts];
+        let dependencies: usize = dependencies.iter().map(|list| list.len()).sum();
+        groups.len() + licenses.len() + dependencies + provides.len()
+    }
+
     /// The package, if it has a file.
     pub(super) fn finish(self) -> Option<Package> {
         (!self.0.file_name.is_empty()).then_some(self.0)

@@ -37,6 +37,11 @@ const ENTRIES_MAX: usize = 1_000_000;
 /// Longest `desc`, in bytes. The longest in Arch's core had 4 KB in 2025.
 const DESC_MAX: u64 = 4 << 20;
 
+/// Most dependencies, groups, licences and the like in a database, each of
+/// which takes some 100 bytes of memory and may take two of the database.
+/// Arch's core had 2,000 in 2025, and extra has some 50 times as many packages.
+const VALUES_MAX: usize = 2_000_000;
+
 /// Most inconsistencies that are told.
 const WARNINGS_MAX: usize = 20;
 
@@ -112,6 +117,9 @@ pub enum DatabaseError {
     /// It has too many files.
     #[error("the database holds more than {ENTRIES_MAX} entries")]
     TooMany,
+    /// Its packages say too much.
+    #[error("the packages of the database have more than {VALUES_MAX} dependencies and the like")]
+    TooManyValues,
     /// A file is in no package's folder.
     #[error("the database entry {0:?} is not called NAME-VERSION-RELEASE/FILE")]
     Entry(String),
@@ -158,6 +166,7 @@ struct Reading {
     drafts: Vec<Draft>,
     by_name: HashMap<PackageName, usize>,
     newest: i64,
+    values: usize,
     warnings: Vec<String>,
 }
 
@@ -191,11 +200,16 @@ impl Reading {
                 return Err(DatabaseError::LongDesc(shown(&path)));
             }
             let draft = &mut self.drafts[draft];
+            let before = draft.values();
             let wrong = draft.read(&String::from_utf8_lossy(&text));
             let wrong = wrong.map_err(|source| DatabaseError::Desc {
                 entry: shown(&path),
                 source,
             })?;
+            self.values += draft.values() - before;
+            if self.values > VALUES_MAX {
+                return Err(DatabaseError::TooManyValues);
+            }
             let left = WARNINGS_MAX.saturating_sub(self.warnings.len());
             self.warnings.extend(wrong.into_iter().take(left));
         }

@@ -207,3 +207,17 @@ fn values_that_are_none_are_refused() {
         }
     ));
 }
+
+#[test]
+fn a_database_of_nothing_but_dependencies_is_refused() {
+    let depends = "a\n".repeat(50_000);
+    let desc = format!("%FILENAME%\nx\n\n%DEPENDS%\n{depends}\n%PROVIDES%\n{depends}\n");
+    let names: Vec<String> = (0..21).map(|n| format!("p{n}-1-1/desc")).collect();
+    let files: Vec<_> = names
+        .iter()
+        .map(|name| (name.as_str(), Some(desc.as_bytes())))
+        .collect();
+    assert!(Database::parse(&tar(&files[..20], 1)).is_ok());
+    let refused = Database::parse(&tar(&files, 1));
+    assert!(matches!(refused, Err(DatabaseError::TooManyValues)));
+}

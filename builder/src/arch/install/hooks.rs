@@ -2,12 +2,14 @@
 //!
 //! Those of an administrator (`/etc/pacman.d/hooks`) hide those of packages
 //! (`/usr/share/libalpm/hooks`) of the same name; a link to `/dev/null` or an
-//! empty file so switches one off.
+//! empty file so switches one off. One that cannot be used hides nothing. What
+//! NoExtract keeps out sets nothing off.
 
 use super::InstallError;
 use super::hook::{Hook, Kind, When};
 use crate::arch::dependency::{Dependency, Provision};
 use crate::arch::package::Staged;
+use crate::arch::pattern::Patterns;
 use crate::beneath;
 use crate::confine::{ConfineError, Confinement, Program, Said};
 use crate::recipe::{Body, File, FolderNode};
@@ -33,6 +35,8 @@ const LDCONFIG: [&str; 2] = ["sbin/ldconfig", "etc/ld.so.conf"];
 pub(super) struct Hooks<'h> {
     root: &'h Root,
     confinement: &'h Confinement,
+    /// What is not extracted.
+    no_extract: &'h Patterns,
     progress: &'h Progress,
 }
 
@@ -100,11 +104,13 @@ impl<'h> Hooks<'h> {
     pub(super) const fn new(
         root: &'h Root,
         confinement: &'h Confinement,
+        no_extract: &'h Patterns,
         progress: &'h Progress,
     ) -> Self {
         Self {
             root,
             confinement,
+            no_extract,
             progress,
         }
     }
@@ -201,7 +207,9 @@ impl<'h> Hooks<'h> {
                         }
                         _ => {
                             let paths = package.paths.iter().map(Vec::as_slice);
-                            targets.extend(paths.filter(|path| trigger.targets.matches(path)));
+                            targets.extend(paths.filter(|path| {
+                                trigger.targets.matches(path) && !self.no_extract.matches(path)
+                            }));
                         }
                     }
                 }
@@ -229,13 +237,12 @@ impl<'h> Hooks<'h> {
     /// which is their order.
     fn read(&self) -> BTreeMap<String, Hook> {
         let mut found = BTreeMap::new();
-        let mut seen = BTreeSet::new();
         for folder in FOLDERS {
             for name in self.names(folder) {
                 let Some(stem) = name.strip_suffix(SUFFIX) else {
                     continue;
                 };
-                if !seen.insert(stem.to_owned()) {
+                if found.contains_key(stem) {
                     continue;
                 }
                 match self.load(&format!("{folder}/{name}")) {

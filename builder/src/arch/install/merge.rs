@@ -170,7 +170,7 @@ impl<'m> Moving<'m, '_> {
         if self.backup.contains(path) {
             return self.keep_both(path);
         }
-        self.rename(path, path, RenameFlags::empty()).map(drop)
+        self.replace(path, path)
     }
 
     /// A file that a scriptlet made, and that the package would keep.
@@ -178,10 +178,11 @@ impl<'m> Moving<'m, '_> {
         let there = md5_of(self.merger.root, path);
         let there = there.map_err(|e| self.merge_error("read", path, e))?;
         if there.is_some() && there.as_ref() == self.package.sums.get(path) {
-            return Ok(());
+            // For owner, mode and time, as pacman does.
+            return self.replace(path, path);
         }
         let new = [path, NEW].concat();
-        self.rename(path, &new, RenameFlags::empty())?;
+        self.replace(path, &new)?;
         self.merger.progress.warn(format!(
             "{} is there already: that of the package {} is installed as {}",
             shown(path),
@@ -189,6 +190,14 @@ impl<'m> Moving<'m, '_> {
             shown(&new)
         ));
         Ok(())
+    }
+
+    /// Moves over whatever is there, but for a directory.
+    fn replace(&mut self, from: &[u8], to: &[u8]) -> Result<(), InstallError> {
+        match self.rename(from, to, RenameFlags::empty())? {
+            true => Ok(()),
+            false => Err(self.system("move", to, Errno::EXIST)),
+        }
     }
 
     /// Sets the attributes of the directories that came with the package.

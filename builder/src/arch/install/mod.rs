@@ -185,7 +185,8 @@ pub(super) fn install(installing: &Installing<'_>) -> Result<(), InstallError> {
     make_skeleton(&root)?;
     hooks::place(&root, &request.hooks)?;
     let names: Vec<&str> = plan.packages.iter().map(|p| p.name.as_str()).collect();
-    let mut hooks = Hooks::new(&root, confinement, progress);
+    let no_extract = Patterns::new(&request.pacman.no_extract);
+    let mut hooks = Hooks::new(&root, confinement, &no_extract, progress);
     let stage = progress.begin(Stage::Configure, Some(names.len() as u64), Unit::Items);
     if hooks.has_any_before() {
         let all: Vec<usize> = (0..names.len()).collect();
@@ -198,7 +199,6 @@ pub(super) fn install(installing: &Installing<'_>) -> Result<(), InstallError> {
         progress,
     };
     let mut merger = Merger::new(&root, &names, progress);
-    let no_extract = Patterns::new(&request.pacman.no_extract);
     let mut installed = Vec::new();
     for (index, planned) in plan.packages.iter().enumerate() {
         let package = packages.wait(&[index])?.remove(0);

@@ -7,16 +7,16 @@
 
 use super::{PackageError, PkgInfo, Proof, VerifiedPackage, mtree, pkginfo, shown};
 use crate::arch::pattern::Patterns;
-use crate::beneath::ancestors;
+use crate::beneath::{self, ancestors};
 use crate::plan::PlannedPackage;
 use hatchery_image::Progress;
 use hatchery_image::archive::{ArchiveError, Entry as TarEntry, Kind as TarKind, TarStream};
-use hatchery_image::place::{Entry, Node, Placer, Root};
+use hatchery_image::place::{Entry, FileType, Node, PlaceError, Placed, Placer, Root};
 use md5::{Digest as _, Md5};
 use rustix::fs::{AtFlags, OFlags};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek as _};
+use std::io::{self, BufReader, ErrorKind, Read, Seek as _};
 
 /// Most members of a package. The largest in Arch have about 150,000.
 const ENTRIES_MAX: usize = 4_000_000;
@@ -32,6 +32,10 @@ const XZ_MEMORY_MAX: u64 = 256 << 20;
 
 /// Longest scriptlet or change log that is kept, in bytes.
 const SCRIPT_MAX: u64 = 64 << 20;
+
+/// Largest file of those that are kept when a package is upgraded, in bytes:
+/// they are settings. A hole takes no space, but as long to digest.
+const BACKUP_MAX: u64 = 1 << 30;
 
 /// Bytes that are read from a file at a time.
 const READ: usize = 128 << 10;
@@ -199,18 +203,27 @@ impl Staging<'_> {
             Some(data) => self.placer.place_slice(&to_place, data),
             None => self.placer.place(&to_place, &mut tar.reader()),
         };
-        placed.map_err(|source| PackageError::Place {
-            package: self.name.to_owned(),
-            source,
-        })?;
+        let placed = placed.map_err(|source| self.place(source))?;
+        let is_link = match &entry.kind {
+            TarKind::Symlink(_) => true,
+            // It is one where it was made from one.
+            TarKind::HardLink(_) => {
+                let found = self.placer.found(path).map_err(|e| self.place(e))?;
+                found == Some(FileType::Symlink)
+            }
+            _ => false,
+        };
+        if placed == Placed::Kept && (is_link || self.links.contains(path)) {
+            return Err(self.content("a link and a directory of one name", path));
+        }
+        if is_link {
+            self.links.insert(path.to_vec());
+        }
         self.note(path.to_vec(), entry);
         Ok(())
     }
 
     fn note(&mut self, path: Vec<u8>, entry: TarEntry) {
-        if matches!(entry.kind, TarKind::Symlink(_)) {
-            self.links.insert(path.clone());
-        }
         self.items.push(Item {
             kind: match entry.kind {
                 TarKind::Directory => Kind::Directory,
@@ -319,10 +332,11 @@ impl Staging<'_> {
                 Kind::Directory => AtFlags::REMOVEDIR,
                 Kind::Other => AtFlags::empty(),
             };
-            // Its paths have no links in them, and nobody else is there. A
-            // directory with something listed in it stays, as an implied one.
-            match rustix::fs::unlinkat(folder, item.path.as_slice(), flags) {
-                Ok(()) | Err(rustix::io::Errno::NOTEMPTY | rustix::io::Errno::EXIST) => {}
+            // A directory with something listed in it stays, as an implied
+            // one; what was there twice is gone already.
+            use rustix::io::Errno;
+            match beneath::remove(folder, &item.path, flags) {
+                Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOENT) => {}
                 Err(error) => return Err(self.read(error.into())),
             }
         }
@@ -354,6 +368,13 @@ impl Staging<'_> {
             package: self.name.to_owned(),
             what,
             path: shown(path),
+        }
+    }
+
+    fn place(&self, source: PlaceError) -> PackageError {
+        PackageError::Place {
+            package: self.name.to_owned(),
+            source,
         }
     }
 
@@ -396,15 +417,11 @@ fn check(planned: &PlannedPackage, info: &PkgInfo) -> Result<(), PackageError> {
 
 /// The MD5 of a regular file; nothing for anything else.
 pub(in crate::arch) fn md5_of(root: &Root, path: &[u8]) -> io::Result<Option<String>> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW;
-    let fd = match crate::beneath::open(root, path, flags) {
-        Ok(fd) => fd,
-        Err(rustix::io::Errno::LOOP | rustix::io::Errno::NXIO) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let mut file = File::from(fd);
-    if !file.metadata()?.is_file() {
+    let Some(mut file) = beneath::open_file(root, path, OFlags::NOFOLLOW)? else {
         return Ok(None);
+    };
+    if file.metadata()?.len() > BACKUP_MAX {
+        return Err(ErrorKind::FileTooLarge.into());
     }
     let mut md5 = Md5::new();
     let mut buffer = vec![0; READ];
@@ -443,7 +460,7 @@ fn decompressed(mut file: File) -> io::Result<Box<dyn Read>> {
 /// A path without what says that it starts at the root, if each of its parts
 /// is a plain name: no `.`, `..` or nothing, no NUL, and no line end, which
 /// the database could not hold.
-fn plain(mut path: &[u8]) -> Option<&[u8]> {
+pub(super) fn plain(mut path: &[u8]) -> Option<&[u8]> {
     if path == b"." || path == b"./" {
         return Some(b"");
     }
@@ -454,3 +471,6 @@ fn plain(mut path: &[u8]) -> Option<&[u8]> {
     };
     path.split(|b| *b == b'/').all(is_plain).then_some(path)
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,10 @@ const ARCH: [&str; 2] = ["core", "extra"];
 /// Those of Arch Linux ARM.
 const ARCH_ARM: [&str; 3] = ["core", "extra", "alarm"];
 
+/// What no repository can be called: the section of pacman.conf for everything
+/// else, and what is installed.
+const RESERVED: [&str; 2] = ["options", "local"];
+
 impl Context<'_> {
     /// The family's own part, and where packages come from.
     pub(super) fn family(
@@ -232,6 +236,10 @@ impl Context<'_> {
             })?;
             if name.as_str().contains('/') {
                 return Err(self.wrong(&at("name"), "the name of a repository has no '/'"));
+            }
+            if RESERVED.contains(&name.as_str()) {
+                let message = format!("{name} is no repository: pacman means something else by it");
+                return Err(self.wrong(&at("name"), message));
             }
             let repository = Repository {
                 suite: name,
