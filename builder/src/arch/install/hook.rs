@@ -145,8 +145,9 @@ impl Trigger {
     }
 }
 
-/// Splits a command as pacman does: at blanks, with `'` and `"` around words
-/// and `\` before a letter that stands for itself.
+/// Splits a command as pacman does: at blanks, with `'` and `"` around words.
+/// A `\` stands for itself except before a quote: within quotes that which
+/// would end them, outside either.
 fn words(command: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut letters = command.chars().peekable();
@@ -159,13 +160,13 @@ fn words(command: &str) -> Option<Vec<String>> {
                 (None, None) => break,
                 (None, Some(_)) => return None,
                 (Some(c), Some(q)) if c == q => quote = None,
-                (Some('\\'), Some(q)) => match letters.next_if(|c| *c == q || *c == '\\') {
-                    Some(escaped) => word.push(escaped),
-                    None => word.push('\\'),
-                },
+                (Some('\\'), Some(q)) => word.push(letters.next_if_eq(&q).unwrap_or('\\')),
                 (Some(c), Some(_)) => word.push(c),
                 (Some(c @ ('\'' | '"')), None) => quote = Some(c),
-                (Some('\\'), None) => word.extend(letters.next()),
+                (Some('\\'), None) => {
+                    let escaped = letters.next_if(|c| matches!(c, '\'' | '"'));
+                    word.push(escaped.unwrap_or('\\'));
+                }
                 (Some(c), None) if c.is_ascii_whitespace() => break,
                 (Some(c), None) => word.push(c),
             }
@@ -182,19 +183,35 @@ mod tests {
 
     const HOOK: &str = "# a hook\n[Trigger]\nType = Path\nOperation = Install\nOperation=Upgrade\n\
         Target = usr/lib/*.so\nTarget = !usr/lib/x.so\n\n[Action]\nDescription = Doing it...\n\
-        When = PostTransaction\nExec = /bin/sh -c 'echo \"a b\" \\' x\\ y\nNeedsTargets\nDepends = bash\n";
+        When = PostTransaction\nExec = /bin/sh -c 'echo \"a b\"' x\\ y\nNeedsTargets\nDepends = bash\n";
 
     #[test]
     fn a_hook_is_read() {
         let hook = Hook::parse(HOOK).unwrap();
         assert_eq!(hook.when, Some(When::PostTransaction));
-        assert_eq!(hook.exec, ["/bin/sh", "-c", "echo \"a b\" \\", "x y"]);
+        assert_eq!(hook.exec, ["/bin/sh", "-c", "echo \"a b\"", "x\\", "y"]);
         assert!(hook.needs_targets && !hook.abort_on_fail);
         assert_eq!(hook.depends, ["bash"]);
         let trigger = &hook.triggers[0];
         assert!(trigger.on_install && trigger.kind == Some(Kind::Path));
         assert!(trigger.targets.matches(b"usr/lib/y.so"));
         assert!(!trigger.targets.matches(b"usr/lib/x.so"));
+    }
+
+    #[test]
+    fn commands_are_split_as_pacman_does() {
+        for (command, expected) in [
+            ("  a \t b ", &["a", "b"][..]),
+            (r#"'a b'"c d"e"#, &["a bc de"]),
+            (r"'a \' b \\ \x'", &[r"a ' b \\ \x"]),
+            (r#""a \" 'b' \'""#, &[r#"a " 'b' \'"#]),
+            (r#"\'a \"b \c \\d"#, &["'a", "\"b", r"\c", r"\\d"]),
+            ("'' x", &["", "x"]),
+            (r"a\ b", &[r"a\", "b"]),
+        ] {
+            assert_eq!(words(command).unwrap(), expected, "{command}");
+        }
+        assert!(words(r"'a \'").is_none() && words("a'").is_none());
     }
 
     #[test]
