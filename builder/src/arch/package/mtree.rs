@@ -85,7 +85,9 @@ fn path(name: &[u8]) -> io::Result<Vec<u8>> {
             .strip_prefix(b"./")
             .ok_or_else(|| io::Error::other("its .MTREE has a path that does not begin with ./"))?,
     };
-    unescaped(rest).ok_or_else(|| io::Error::other("its .MTREE has a malformed path"))
+    let path = unescaped(rest);
+    let path = path.filter(|path| path.is_empty() || super::is_plain(path));
+    path.ok_or_else(|| io::Error::other("its .MTREE has a malformed path"))
 }
 
 /// Undoes vis(3): `\` and three octal digits, or a letter.
@@ -132,6 +134,15 @@ mod tests {
         let expected: Vec<&[u8]> = vec![b"usr-x/", b"usr/", b"usr/a", b"usr/b c"];
         assert_eq!(paths(text).unwrap(), expected);
         assert!(paths(b"#mtree\nusr type=dir\n").is_err());
-        assert!(paths(b"#mtree\n./a\\9\n").is_err());
+        for wrong in [
+            "./a\\9",
+            "./a\\012%BACKUP%",
+            "./../a",
+            "./a//b",
+            ".//a",
+            "./a/.",
+        ] {
+            assert!(paths(wrong.as_bytes()).is_err(), "{wrong}");
+        }
     }
 }
