@@ -29,8 +29,9 @@ use std::io::{self, Read};
 /// Most bytes that a database may decompress to. Arch's extra has 40 MB.
 pub const DECOMPRESSED_MAX: u64 = 256 << 20;
 
-/// Most files and folders in a database. Arch's extra has 30,000.
-const ENTRIES_MAX: usize = 1_000_000;
+/// Most files and folders in a database. Arch's extra has 30,000; at 512 bytes
+/// each, [`DECOMPRESSED_MAX`] has room for 524,288.
+const ENTRIES_MAX: usize = 300_000;
 
 /// Longest `desc`, in bytes. The longest of Arch's has some 50 KB.
 const DESC_MAX: u64 = 4 << 20;
