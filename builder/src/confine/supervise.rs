@@ -32,10 +32,7 @@ pub(super) fn supervise(
     for (program, stdin) in programs.iter().zip(stdins) {
         let status = match Running::start(program, stdin) {
             Ok(mut running) => running.wait(&signals, to)?,
-            Err(e) => {
-                let text = format!("cannot start {}: {e}", run::quote(&program.argv));
-                return write_frame(to, Kind::Failed, text.as_bytes());
-            }
+            Err(e) => return write_frame(to, Kind::Unstarted, e.to_string().as_bytes()),
         };
         write_frame(to, Kind::Exited, &status.to_le_bytes())?;
         if status != 0 {
