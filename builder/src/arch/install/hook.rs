@@ -100,6 +100,12 @@ impl Hook {
             ("Description", Some(text)) => self.description = Some(text.to_owned()),
             ("Exec", Some(command)) => {
                 self.exec = words(command).ok_or("a command whose quotes do not end")?;
+                // It is run from the root, and not looked for in PATH.
+                if let Some(program) = self.exec.first_mut()
+                    && !program.starts_with('/')
+                {
+                    program.insert(0, '/');
+                }
             }
             ("Depends", Some(package)) => self.depends.push(package.to_owned()),
             ("AbortOnFail", _) => self.abort_on_fail = true,
@@ -192,6 +198,8 @@ mod tests {
         assert_eq!(hook.exec, ["/bin/sh", "-c", "echo \"a b\"", "x\\", "y"]);
         assert!(hook.needs_targets && !hook.abort_on_fail);
         assert_eq!(hook.depends, ["bash"]);
+        let hook = Hook::parse(&HOOK.replace("/bin/sh", "sh")).unwrap();
+        assert_eq!(hook.exec[0], "/sh");
         let trigger = &hook.triggers[0];
         assert!(trigger.on_install && trigger.kind == Some(Kind::Path));
         assert!(trigger.targets.matches(b"usr/lib/y.so"));
