@@ -116,6 +116,7 @@ impl Stager<'_> {
             placer: folder.placer(),
             items: Vec::new(),
             links: HashSet::new(),
+            skipped: HashSet::new(),
             members: BTreeMap::new(),
         };
         let mut tar = TarStream::new(reader.take(BYTES_MAX));
@@ -146,6 +147,8 @@ struct Staging<'w> {
     items: Vec<Item>,
     /// Symbolic links so far.
     links: HashSet<Vec<u8>>,
+    /// What was not to be extracted so far.
+    skipped: HashSet<Vec<u8>>,
     /// The package's own metadata.
     members: BTreeMap<Vec<u8>, Metadata>,
 }
@@ -173,6 +176,21 @@ impl Staging<'_> {
         }
         let is_directory = matches!(entry.kind, TarKind::Directory);
         if self.stager.no_extract.matches(&listed(path, is_directory)) {
+            self.skipped.insert(path.to_vec());
+            return Ok(());
+        }
+        if let TarKind::HardLink(target) = &entry.kind
+            && plain(target).is_some_and(|target| self.skipped.contains(target))
+        {
+            // As with pacman, which says so, too, and goes on.
+            self.skipped.insert(path.to_vec());
+            self.stager.progress.warn(format!(
+                "{} of the package {} is another name of {}, which is not to be extracted: it is \
+                 left out, too",
+                shown(path),
+                self.name,
+                shown(target)
+            ));
             return Ok(());
         }
         let node = match &entry.kind {
