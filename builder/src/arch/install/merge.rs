@@ -120,8 +120,8 @@ impl<'r> Merger<'r> {
     }
 
     /// Refuses a path beneath what another package has as something else than
-    /// a directory: through its link, files could meet unseen. pacman, too,
-    /// does not unpack through links.
+    /// a directory: through its link, files could meet unseen. (pacman before
+    /// 6.1 puts a directory in the place of the link; newer ones refuse.)
     fn check_above(&self, index: usize, path: &[u8]) -> Result<(), InstallError> {
         for above in ancestors(path) {
             match self.known.get(above) {
