@@ -8,6 +8,7 @@
 
 pub mod debs;
 pub mod host;
+pub mod inside;
 pub mod lab;
 pub mod need;
 pub mod pacstrap;
@@ -16,6 +17,7 @@ pub mod pool;
 pub mod repository;
 pub mod run;
 pub mod tree;
+pub mod warnings;
 
 pub use need::{Need, require};
 pub use pool::Pool;

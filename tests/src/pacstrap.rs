@@ -34,6 +34,8 @@ pub struct Pacstrap {
     pub repositories: Vec<String>,
     /// Whose signatures count.
     pub key: Key,
+    /// More lines of the section `[options]`.
+    pub options: Vec<String>,
 }
 
 /// Where pacman finds things: elsewhere than we do, if it runs in a machine.
@@ -55,6 +57,7 @@ impl Pacstrap {
             top: pocket.path().to_owned(),
             repositories: Pocket::REPOSITORIES.map(str::to_owned).to_vec(),
             key: pocket.key(),
+            options: Vec::new(),
         }
     }
 
@@ -65,6 +68,7 @@ impl Pacstrap {
             top: top.to_owned(),
             repositories: vec![repository.name().to_owned()],
             key: repository.key().clone(),
+            options: Vec::new(),
         }
     }
 
@@ -102,6 +106,9 @@ impl Pacstrap {
              HookDir = {}\n",
             view.root.join("etc/pacman.d/hooks").display()
         );
+        for line in &self.options {
+            let _ = writeln!(text, "{line}");
+        }
         let top = view.top.display();
         for repository in &self.repositories {
             let _ = write!(

@@ -2,6 +2,7 @@
 //! machine it asks for with [`hatchery_tests::require`].
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod arch;
 mod arch_keys;
 mod arch_resolver;
 mod boot;

@@ -2,7 +2,8 @@
 //! pacman inside finds nothing wrong and installs more.
 
 use hatchery_importer::check::Outcome;
-use hatchery_tests::pacstrap::{self, PROGRAMS, Pacstrap, View};
+use hatchery_tests::inside::Inside;
+use hatchery_tests::pacstrap::{self, PROGRAMS, Pacstrap};
 use hatchery_tests::pocket::database;
 use hatchery_tests::pocket::{Compression, Key, Kind, Listed, Member, Pkg, PkgRepository, Pocket};
 use hatchery_tests::run::run;
@@ -11,7 +12,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
 const NEEDS: [Need; 6] = [
     Need::Nspawn,
@@ -50,71 +50,14 @@ fn the_tree_boots() {
     assert!(report.checks.iter().all(passed), "{report:#?}");
 }
 
-/// A machine that is not booted, and pacman in it.
-struct Inside {
-    _folder: TempDir,
-    root: PathBuf,
-    configuration: PathBuf,
-}
-
-impl Inside {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("tree");
-        tree::copy(&pacstrapped(), &root);
-        let configuration = folder.path().join("pacman");
-        fs::create_dir(&configuration).unwrap();
-        let view = View {
-            folder: Path::new("/mnt"),
-            root: Path::new("/"),
-            top: Path::new("/srv/http"),
-        };
-        Pacstrap::of(&pocket()).configure(&configuration, &view);
-        Self {
-            _folder: folder,
-            root,
-            configuration,
-        }
-    }
-
-    fn pacman(&self, arguments: &[&str]) -> Result<String, String> {
-        let pocket = pocket();
-        let root = format!("--directory={}", self.root.display());
-        let bind = format!("--bind={}:/mnt", self.configuration.display());
-        let repository = format!("--bind-ro={}:/srv/http", pocket.path().display());
-        let machine = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit"];
-        let settings = ["--pipe", "--resolv-conf=off", &root, &bind, &repository];
-        let pacman = ["pacman", "--config=/mnt/pacman.conf", "--noconfirm"];
-        run(&[&machine[..], &settings, &pacman, arguments].concat())
-    }
-}
-
 #[test]
 fn pacman_inside_finds_nothing_wrong_and_installs_more() {
     if !require(&NEEDS) {
         return;
     }
-    let inside = Inside::new();
-    let said = inside.pacman(&["-Dk"]).unwrap();
-    assert!(said.contains("No database errors"), "{said}");
-    // What was changed since it was installed: accounts, and our own.
-    let said = inside.pacman(&["-Qkk"]).unwrap();
-    let known = |line: &str| {
-        let files = ["passwd", "group", "shadow", "gshadow", "pocket/late.conf"];
-        let changed = |file: &&str| line.contains(&format!("/etc/{file} ("));
-        line.ends_with(" 0 altered files") || files.iter().any(changed)
-    };
-    let wrong: Vec<&str> = said.lines().filter(|line| !known(line)).collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
-
-    inside.pacman(&["-Sy", "pocket-user", "less"]).unwrap();
-    let said = inside.pacman(&["-Q", "pocket-user", "less"]).unwrap();
-    assert!(said.starts_with("pocket-user 2:1.0-3\n"), "{said}");
-    let notes = fs::read_to_string(inside.root.join("var/lib/pocket/user")).unwrap();
-    assert_eq!(
-        notes,
-        "pre_install 2:1.0-3 in /\npost_install 2:1.0-3, umask 0022\n"
-    );
+    let inside = Inside::new(&pacstrapped(), &pocket());
+    inside.assert_sound();
+    inside.assert_installs_more();
 }
 
 #[test]

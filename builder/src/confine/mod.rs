@@ -124,6 +124,16 @@ pub enum ConfineError {
         /// What failed.
         text: String,
     },
+    /// A program could not be started.
+    #[error("cannot start {argv} inside the tree: {text}")]
+    Unstarted {
+        /// Index in what was to be run.
+        index: usize,
+        /// Program and arguments, quoted where needed.
+        argv: String,
+        /// What the system said.
+        text: String,
+    },
     /// A program ran and failed.
     #[error("{argv} failed inside the tree with {status}{}", tail_of(.tail))]
     Failed {

@@ -179,6 +179,8 @@ struct Conversation {
     done: usize,
     /// Raw wait status of the program that failed.
     failed: Option<i32>,
+    /// Why the next program did not start.
+    unstarted: Option<String>,
     /// The helper's own failure.
     failure: Option<String>,
 }
@@ -204,6 +206,9 @@ impl Conversation {
                 self.status_line.clear();
             }
             Kind::Failed => self.failure = Some(String::from_utf8_lossy(payload).into_owned()),
+            Kind::Unstarted => {
+                self.unstarted = Some(String::from_utf8_lossy(payload).into_owned());
+            }
         }
     }
 
@@ -219,7 +224,10 @@ impl Conversation {
     }
 
     fn is_complete(&self, programs: usize) -> bool {
-        self.done == programs || self.failed.is_some() || self.failure.is_some()
+        self.done == programs
+            || self.failed.is_some()
+            || self.unstarted.is_some()
+            || self.failure.is_some()
     }
 
     fn judge(
@@ -234,12 +242,22 @@ impl Conversation {
                 text,
             });
         }
+        let index = self.done;
+        let argv = || {
+            let program = programs.get(index);
+            program.map_or_else(String::new, |p| run::quote(&p.argv))
+        };
+        if let Some(text) = self.unstarted {
+            return Err(ConfineError::Unstarted {
+                index,
+                argv: argv(),
+                text,
+            });
+        }
         if let Some(raw) = self.failed {
             return Err(ConfineError::Failed {
-                index: self.done,
-                argv: programs
-                    .get(self.done)
-                    .map_or_else(String::new, |p| run::quote(&p.argv)),
+                index,
+                argv: argv(),
                 status: run::describe(ExitStatus::from_raw(raw)),
                 tail,
             });

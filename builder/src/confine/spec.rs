@@ -55,8 +55,10 @@ pub(super) enum Kind {
     Status = 3,
     /// The program ended: its raw wait status, four bytes.
     Exited = 4,
-    /// The program or the confinement could not be set up: a text.
+    /// The confinement could not be set up: a text.
     Failed = 5,
+    /// The program could not be started: a text.
+    Unstarted = 6,
 }
 
 impl Kind {
@@ -67,6 +69,7 @@ impl Kind {
             Self::Status,
             Self::Exited,
             Self::Failed,
+            Self::Unstarted,
         ]
         .into_iter()
         .find(|k| *k as u8 == byte)

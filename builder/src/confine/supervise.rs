@@ -19,9 +19,6 @@ use std::process::Stdio;
 /// One read from a pipe.
 const READ: usize = super::spec::FRAME_MAX;
 
-/// The raw wait status of what could not be started: exit status 127.
-const NOT_STARTED: i32 = 127 << 8;
-
 /// Runs the programs until one fails; `stdins` are theirs. Frames go to `to`.
 pub(super) fn supervise(
     programs: &[SpecProgram],
@@ -35,12 +32,8 @@ pub(super) fn supervise(
     for (program, stdin) in programs.iter().zip(stdins) {
         let status = match Running::start(program, stdin) {
             Ok(mut running) => running.wait(&signals, to)?,
-            // As a shell has it, whose programs these mostly are: one that is
-            // not there has failed, and so has nothing else.
             Err(e) if is_of_program(&e) => {
-                let text = format!("{}: {e}\n", run::quote(&program.argv));
-                write_frame(to, Kind::Stderr, text.as_bytes())?;
-                NOT_STARTED
+                return write_frame(to, Kind::Unstarted, e.to_string().as_bytes());
             }
             Err(e) => {
                 let text = format!("cannot start {}: {e}", run::quote(&program.argv));

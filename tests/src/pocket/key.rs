@@ -4,14 +4,17 @@
 use hatchery_image::{Fingerprint, Keyring};
 use sequoia_openpgp as openpgp;
 
-use openpgp::cert::CertBuilder;
+use openpgp::cert::{CertBuilder, CertRevocationBuilder};
 use openpgp::crypto::KeyPair;
 use openpgp::packet::signature::SignatureBuilder;
 use openpgp::parse::Parse as _;
 use openpgp::serialize::SerializeInto as _;
-use openpgp::types::{HashAlgorithm, KeyFlags, SignatureType};
+use openpgp::types::{HashAlgorithm, KeyFlags, ReasonForRevocation, SignatureType};
 use openpgp::{Cert, Packet};
 use std::time::{Duration, SystemTime};
+
+/// Seconds of a day.
+const DAY: u64 = 86_400;
 
 /// A key that certifies and signs, Ed25519, which GnuPG reads since 2.1.
 #[derive(Clone, Debug)]
@@ -26,13 +29,43 @@ impl Key {
     /// When it cannot be made.
     #[must_use]
     pub fn new(user_id: &str) -> Self {
+        Self::made(user_id, None)
+    }
+
+    /// One that could only be used for so many days.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn expiring(user_id: &str, days: u64) -> Self {
+        Self::made(user_id, Some(Duration::from_secs(days * DAY)))
+    }
+
+    fn made(user_id: &str, validity: Option<Duration>) -> Self {
         let flags = KeyFlags::empty().set_signing().set_certification();
         let (cert, _) = CertBuilder::new()
             .add_userid(user_id)
             .set_creation_time(built())
+            .set_validity_period(validity)
             .set_primary_key_flags(flags)
             .generate()
             .expect("a new key");
+        Self { cert }
+    }
+
+    /// The same, revoked by its owner, who lost it.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn revoked(&self) -> Self {
+        let revocation = CertRevocationBuilder::new()
+            .set_reason_for_revocation(ReasonForRevocation::KeyCompromised, b"")
+            .and_then(|builder| builder.set_signature_creation_time(built()))
+            .and_then(|builder| builder.build(&mut self.pair(), &self.cert, None))
+            .expect("a revocation");
+        let revoked = self.cert.clone().insert_packets(revocation);
+        let (cert, _) = revoked.expect("a key takes its own revocation");
         Self { cert }
     }
 

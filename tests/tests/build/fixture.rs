@@ -24,7 +24,7 @@ const HELPER: &str = env!("CARGO_BIN_EXE_hatchery-test-helper");
 pub(super) const SUITE: &str = "small";
 
 /// A recipe's archive, packed as quickly as can be.
-pub(super) const ARCHIVE: &str = "archive = { formats = [\"tar.zst\"], zstd_level = 1 }";
+pub(crate) const ARCHIVE: &str = "archive = { formats = [\"tar.zst\"], zstd_level = 1 }";
 
 /// A folder with everything that a build needs and makes.
 pub(super) struct Workshop {
@@ -110,7 +110,7 @@ impl Workshop {
 }
 
 /// To build a recipe with nothing but what it says.
-pub(super) fn request(recipe: Recipe, cache: &Path, output: &Path) -> BuildRequest {
+pub(crate) fn request(recipe: Recipe, cache: &Path, output: &Path) -> BuildRequest {
     let settings = Settings {
         connect: Duration::from_secs(5),
         stall: Duration::from_secs(10),
@@ -140,13 +140,18 @@ pub(super) fn request(recipe: Recipe, cache: &Path, output: &Path) -> BuildReque
 }
 
 /// Builds; or everything that a user is told.
-pub(super) fn build(request: &BuildRequest) -> Result<Built, String> {
-    hatchery_builder::build(request, &Progress::silent()).map_err(|error| chain(&error))
+pub(crate) fn build(request: &BuildRequest) -> Result<Built, String> {
+    build_with(request, &Progress::silent())
+}
+
+/// The same, with somebody who listens.
+pub(crate) fn build_with(request: &BuildRequest, progress: &Progress) -> Result<Built, String> {
+    hatchery_builder::build(request, progress).map_err(|error| chain(&error))
 }
 
 /// Builds what must be refused, and asserts that nothing is left of it; the
 /// whole text of the error.
-pub(super) fn refused(request: &BuildRequest) -> String {
+pub(crate) fn refused(request: &BuildRequest) -> String {
     let before = names(&request.output);
     let error = match build(request) {
         Ok(built) => panic!("it built {}", built.directory.display()),
@@ -162,7 +167,7 @@ pub(super) fn refused(request: &BuildRequest) -> String {
 }
 
 /// The names in a folder; none if it is not there.
-pub(super) fn names(folder: &Path) -> Vec<String> {
+pub(crate) fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten();
     let mut names: Vec<String> = entries
         .map(|e| e.unwrap().file_name().into_string().unwrap())
@@ -173,14 +178,14 @@ pub(super) fn names(folder: &Path) -> Vec<String> {
 
 /// Asserts that a text holds all of these.
 #[track_caller]
-pub(super) fn says(text: &str, parts: &[&str]) {
+pub(crate) fn says(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "no {part:?} in:\n{text}");
     }
 }
 
 /// All causes of an error, as a user sees them.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -200,6 +205,6 @@ pub(super) fn days(days: i64) -> Timestamp {
     clippy::disallowed_methods,
     reason = "signatures are made by the clock"
 )]
-pub(super) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }

@@ -2,7 +2,7 @@
 //! an error that says what is wrong, and leaves nothing behind.
 
 mod disk;
-mod fixture;
+pub(crate) mod fixture;
 mod hostile;
 mod mirrors;
 mod packages;

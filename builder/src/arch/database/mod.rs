@@ -31,8 +31,9 @@ use std::io::{self, Read};
 /// 2025, and extra has some 50 times as many packages.
 pub const DECOMPRESSED_MAX: u64 = 256 << 20;
 
-/// Most files and folders in a database. Arch's core had 530 in 2025.
-const ENTRIES_MAX: usize = 1_000_000;
+/// Most files and folders in a database: at 512 bytes each,
+/// [`DECOMPRESSED_MAX`] has room for 524,288. Arch's core had 530 in 2025.
+const ENTRIES_MAX: usize = 300_000;
 
 /// Longest `desc`, in bytes. The longest in Arch's core had 4 KB in 2025.
 const DESC_MAX: u64 = 4 << 20;

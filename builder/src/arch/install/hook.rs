@@ -100,6 +100,12 @@ impl Hook {
             ("Description", Some(text)) => self.description = Some(text.to_owned()),
             ("Exec", Some(command)) => {
                 self.exec = words(command).ok_or("a command whose quotes do not end")?;
+                // It is run from the root, and not looked for in PATH.
+                if let Some(program) = self.exec.first_mut()
+                    && !program.starts_with('/')
+                {
+                    program.insert(0, '/');
+                }
             }
             ("Depends", Some(package)) => self.depends.push(package.to_owned()),
             ("AbortOnFail", _) => self.abort_on_fail = true,
@@ -145,8 +151,9 @@ impl Trigger {
     }
 }
 
-/// Splits a command as pacman does: at blanks, with `'` and `"` around words,
-/// and `\` before a quote that stands for itself.
+/// Splits a command as pacman does: at blanks, with `'` and `"` around words.
+/// A `\` stands for itself except before a quote: within quotes that which
+/// would end them, outside either.
 fn words(command: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut letters = command.chars().peekable();
@@ -159,9 +166,7 @@ fn words(command: &str) -> Option<Vec<String>> {
                 (None, None) => break,
                 (None, Some(_)) => return None,
                 (Some(c), Some(q)) if c == q => quote = None,
-                (Some('\\'), Some(q)) => {
-                    word.push(letters.next_if(|c| *c == q).unwrap_or('\\'));
-                }
+                (Some('\\'), Some(q)) => word.push(letters.next_if_eq(&q).unwrap_or('\\')),
                 (Some(c), Some(_)) => word.push(c),
                 (Some(c @ ('\'' | '"')), None) => quote = Some(c),
                 (Some('\\'), None) => {
@@ -184,22 +189,37 @@ mod tests {
 
     const HOOK: &str = "# a hook\n[Trigger]\nType = Path\nOperation = Install\nOperation=Upgrade\n\
         Target = usr/lib/*.so\nTarget = !usr/lib/x.so\n\n[Action]\nDescription = Doing it...\n\
-        When = PostTransaction\nExec = /bin/sh -c 'echo \"a b\" \\n \\' x\\ y' \\\"\nNeedsTargets\nDepends = bash\n";
+        When = PostTransaction\nExec = /bin/sh -c 'echo \"a b\"' x\\ y\nNeedsTargets\nDepends = bash\n";
 
     #[test]
     fn a_hook_is_read() {
         let hook = Hook::parse(HOOK).unwrap();
         assert_eq!(hook.when, Some(When::PostTransaction));
-        assert_eq!(
-            hook.exec,
-            ["/bin/sh", "-c", "echo \"a b\" \\n ' x\\ y", "\""]
-        );
+        assert_eq!(hook.exec, ["/bin/sh", "-c", "echo \"a b\"", "x\\", "y"]);
         assert!(hook.needs_targets && !hook.abort_on_fail);
         assert_eq!(hook.depends, ["bash"]);
+        let hook = Hook::parse(&HOOK.replace("/bin/sh", "sh")).unwrap();
+        assert_eq!(hook.exec[0], "/sh");
         let trigger = &hook.triggers[0];
         assert!(trigger.on_install && trigger.kind == Some(Kind::Path));
         assert!(trigger.targets.matches(b"usr/lib/y.so"));
         assert!(!trigger.targets.matches(b"usr/lib/x.so"));
+    }
+
+    #[test]
+    fn commands_are_split_as_pacman_does() {
+        for (command, expected) in [
+            ("  a \t b ", &["a", "b"][..]),
+            (r#"'a b'"c d"e"#, &["a bc de"]),
+            (r"'a \' b \\ \x'", &[r"a ' b \\ \x"]),
+            (r#""a \" 'b' \'""#, &[r#"a " 'b' \'"#]),
+            (r#"\'a \"b \c \\d"#, &["'a", "\"b", r"\c", r"\\d"]),
+            ("'' x", &["", "x"]),
+            (r"a\ b", &[r"a\", "b"]),
+        ] {
+            assert_eq!(words(command).unwrap(), expected, "{command}");
+        }
+        assert!(words(r"'a \'").is_none() && words("a'").is_none());
     }
 
     #[test]

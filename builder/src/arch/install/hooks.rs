@@ -115,15 +115,21 @@ impl<'h> Hooks<'h> {
         }
     }
 
-    /// Whether any hook waits for the begin of the installation.
-    pub(super) fn has_any_before(&self) -> bool {
+    /// Whether any hook waits for the begin of the installation. As with
+    /// pacman, nothing begins with a hook that cannot be used.
+    pub(super) fn has_any_before(&self) -> Result<bool, InstallError> {
         let is_before = |hook: &Hook| hook.when == Some(When::PreTransaction);
-        self.read().values().any(is_before)
+        let (hooks, unusable) = self.read();
+        match unusable.into_iter().next() {
+            Some((hook, why)) => Err(InstallError::HookText { hook, why }),
+            None => Ok(hooks.values().any(is_before)),
+        }
     }
 
     /// Runs the hooks that come before the installation.
     pub(super) fn before(&mut self, packages: &[Arc<Staged>]) -> Result<(), InstallError> {
-        for due in self.due(When::PreTransaction, packages) {
+        let (hooks, _) = self.read();
+        for due in self.due(When::PreTransaction, hooks, packages) {
             let tail = match self.run(&[program(&due)])? {
                 Ran::Well => continue,
                 Ran::Failed { tail, .. } => tail,
@@ -139,7 +145,12 @@ impl<'h> Hooks<'h> {
 
     /// Runs ldconfig, and the hooks that come after the installation.
     pub(super) fn after(&mut self, packages: &[Arc<Staged>]) -> Result<(), InstallError> {
-        let due = self.due(When::PostTransaction, packages);
+        let (hooks, unusable) = self.read();
+        for (hook, why) in unusable {
+            self.progress
+                .warn(format!("the hook {hook} cannot be used: {why}"));
+        }
+        let due = self.due(When::PostTransaction, hooks, packages);
         let mut programs: Vec<Program<'_>> = due.iter().map(program).collect();
         let mut names: Vec<Option<&Due>> = due.iter().map(Some).collect();
         if LDCONFIG
@@ -185,15 +196,19 @@ impl<'h> Hooks<'h> {
         match ran {
             Ok(_) => Ok(Ran::Well),
             Err(ConfineError::Failed { index, tail, .. }) => Ok(Ran::Failed { index, tail }),
+            Err(ConfineError::Unstarted { index, argv, text }) => {
+                let tail = format!("cannot start {argv}: {text}");
+                Ok(Ran::Failed { index, tail })
+            }
             Err(ConfineError::Interrupted(stop)) => Err(stop.into()),
             Err(error) => Err(InstallError::Confine(error)),
         }
     }
 
     /// The hooks that are set off, in their order.
-    fn due(&self, when: When, packages: &[Arc<Staged>]) -> Vec<Due> {
+    fn due(&self, when: When, hooks: BTreeMap<String, Hook>, packages: &[Arc<Staged>]) -> Vec<Due> {
         let mut due = Vec::new();
-        for (name, hook) in self.read() {
+        for (name, hook) in hooks {
             if hook.when != Some(when) {
                 continue;
             }
@@ -234,9 +249,11 @@ impl<'h> Hooks<'h> {
     }
 
     /// The hooks that are there and not hidden, by name without the suffix,
-    /// which is their order.
-    fn read(&self) -> BTreeMap<String, Hook> {
+    /// which is their order; and the paths of those that cannot be used, with
+    /// why.
+    fn read(&self) -> (BTreeMap<String, Hook>, Vec<(String, String)>) {
         let mut found = BTreeMap::new();
+        let mut unusable = Vec::new();
         for folder in FOLDERS {
             for name in self.names(folder) {
                 let Some(stem) = name.strip_suffix(SUFFIX) else {
@@ -249,13 +266,11 @@ impl<'h> Hooks<'h> {
                     Ok(hook) => {
                         found.insert(stem.to_owned(), hook);
                     }
-                    Err(why) => self
-                        .progress
-                        .warn(format!("the hook /{folder}/{name} cannot be used: {why}")),
+                    Err(why) => unusable.push((format!("/{folder}/{name}"), why)),
                 }
             }
         }
-        found
+        (found, unusable)
     }
 
     fn names(&self, folder: &str) -> Vec<String> {

@@ -97,6 +97,7 @@ impl<'r> Merger<'r> {
             let path = listed.strip_suffix(b"/");
             let is_directory = path.is_some();
             let path = path.unwrap_or(listed);
+            self.check_above(index, path)?;
             match self.known.get(path) {
                 None => {
                     let known = Known {
@@ -113,6 +114,27 @@ impl<'r> Merger<'r> {
                         path: shown(path),
                     });
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a path beneath what another package has as something else than
+    /// a directory: through its link, files could meet unseen. (pacman before
+    /// 6.1 puts a directory in the place of the link; newer ones refuse.)
+    fn check_above(&self, index: usize, path: &[u8]) -> Result<(), InstallError> {
+        for above in ancestors(path) {
+            match self.known.get(above) {
+                // Those above it were looked at when it came.
+                Some(known) if known.is_directory => return Ok(()),
+                Some(known) if known.package != index => {
+                    return Err(InstallError::Conflict {
+                        first: self.names[known.package].to_owned(),
+                        second: self.names[index].to_owned(),
+                        path: shown(above),
+                    });
+                }
+                _ => {}
             }
         }
         Ok(())

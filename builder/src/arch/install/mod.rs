@@ -12,6 +12,7 @@ mod hook;
 mod hooks;
 mod local;
 mod merge;
+mod relations;
 mod scriptlet;
 
 use super::package::Staged;
@@ -125,6 +126,38 @@ pub enum InstallError {
         /// Its last lines.
         tail: String,
     },
+    /// A hook of the recipe is none.
+    #[error("the hook {hook} cannot be used: {why}")]
+    HookText {
+        /// Its path in the tree.
+        hook: String,
+        /// What is wrong, and in which line.
+        why: String,
+    },
+    /// A package needs what is not installed.
+    #[error(
+        "the package {package} needs {dependency}, which is not installed: the repository's \
+         database says something else of the package than the package itself"
+    )]
+    Unmet {
+        /// Its name.
+        package: String,
+        /// What it needs.
+        dependency: String,
+    },
+    /// Two packages cannot be installed together.
+    #[error(
+        "the packages {first} and {second} are in conflict ({reason}): the repository's database \
+         says something else of {first} than the package itself"
+    )]
+    Incompatible {
+        /// The one that says so.
+        first: String,
+        /// The other one.
+        second: String,
+        /// What the first one says.
+        reason: String,
+    },
     /// Programs cannot be run inside the tree.
     #[error("cannot run programs inside the tree")]
     Confine(#[source] ConfineError),
@@ -188,7 +221,7 @@ pub(super) fn install(installing: &Installing<'_>) -> Result<(), InstallError> {
     let no_extract = Patterns::new(&request.pacman.no_extract);
     let mut hooks = Hooks::new(&root, confinement, &no_extract, progress);
     let stage = progress.begin(Stage::Configure, Some(names.len() as u64), Unit::Items);
-    if hooks.has_any_before() {
+    if hooks.has_any_before()? {
         let all: Vec<usize> = (0..names.len()).collect();
         hooks.before(&packages.wait(&all)?)?;
     }
@@ -212,6 +245,7 @@ pub(super) fn install(installing: &Installing<'_>) -> Result<(), InstallError> {
         installed.push(package);
         stage.advance(1);
     }
+    relations::check(&installed)?;
     (installing.unpacked)();
     hooks.after(&installed)
 }

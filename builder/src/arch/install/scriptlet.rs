@@ -92,6 +92,10 @@ impl Scriptlets<'_> {
                 warn(format!("failed with {status}{said}"));
                 Ok(())
             }
+            Err(ConfineError::Unstarted { text, .. }) => {
+                warn(format!("did not run: cannot start /{shell}: {text}"));
+                Ok(())
+            }
             Err(ConfineError::Interrupted(stop)) => Err(stop.into()),
             Err(error) => Err(InstallError::Confine(error)),
         }
@@ -99,8 +103,13 @@ impl Scriptlets<'_> {
 }
 
 /// The scriptlet file of a package, if it names a function. As pacman, which
-/// looks for the name anywhere in it.
+/// looks for the name anywhere in it but behind a `#`.
 fn having<'p>(package: &'p Staged, function: &str) -> Option<&'p Metadata> {
     let script = package.install.as_ref()?;
-    memmem::find(&script.bytes, function.as_bytes()).map(|_| script)
+    let mut lines = script.bytes.split(|b| *b == b'\n');
+    let names = |line: &[u8]| {
+        let code = line.split(|b| *b == b'#').next().unwrap_or_default();
+        memmem::find(code, function.as_bytes()).is_some()
+    };
+    lines.any(names).then_some(script)
 }

@@ -93,6 +93,14 @@ pub enum PackageError {
     },
 }
 
+/// Whether each part of a path is a plain name: no `.`, `..` or nothing, no
+/// NUL, and no line end, which the database could not hold.
+fn is_plain(path: &[u8]) -> bool {
+    path.split(|b| *b == b'/').all(|part| {
+        !matches!(part, b"" | b"." | b"..") && !part.contains(&0) && !part.contains(&b'\n')
+    })
+}
+
 /// A path for people.
 pub(super) fn shown(path: &[u8]) -> String {
     format!("/{}", String::from_utf8_lossy(path))

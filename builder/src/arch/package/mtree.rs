@@ -5,7 +5,6 @@
 //! each from the top (`./usr/bin`), with `/set` lines between; names are
 //! escaped as vis(3) does it.
 
-use super::stage::plain;
 use flate2::read::MultiGzDecoder;
 use std::io::{self, Read};
 
@@ -86,7 +85,8 @@ fn path(name: &[u8]) -> io::Result<Vec<u8>> {
             .strip_prefix(b"./")
             .ok_or_else(|| io::Error::other("its .MTREE has a path that does not begin with ./"))?,
     };
-    let path = unescaped(rest).filter(|path| path.is_empty() || plain(path).is_some());
+    let path = unescaped(rest);
+    let path = path.filter(|path| path.is_empty() || super::is_plain(path));
     path.ok_or_else(|| io::Error::other("its .MTREE has a malformed path"))
 }
 
@@ -134,9 +134,16 @@ mod tests {
         let expected: Vec<&[u8]> = vec![b"usr-x/", b"usr/", b"usr/a", b"usr/b c"];
         assert_eq!(paths(text).unwrap(), expected);
         assert!(paths(b"#mtree\nusr type=dir\n").is_err());
-        for path in ["./a\\9", "./a\\012b", "./../a", "./a//b", "./a\\000"] {
-            let text = format!("#mtree\n{path} type=file\n");
-            assert!(paths(text.as_bytes()).is_err(), "{path}");
+        for wrong in [
+            "./a\\9",
+            "./a\\012%BACKUP%",
+            "./../a",
+            "./a//b",
+            ".//a",
+            "./a/.",
+            "./a\\000",
+        ] {
+            assert!(paths(wrong.as_bytes()).is_err(), "{wrong}");
         }
     }
 }

@@ -5,7 +5,7 @@
 //! pacman would not extract is not there: metadata (names at the top that
 //! begin with a dot), what NoExtract names, and what is not in the `.MTREE`.
 
-use super::{PackageError, PkgInfo, Proof, VerifiedPackage, mtree, pkginfo, shown};
+use super::{PackageError, PkgInfo, Proof, VerifiedPackage, is_plain, mtree, pkginfo, shown};
 use crate::arch::pattern::Patterns;
 use crate::beneath::{self, ancestors};
 use crate::plan::PlannedPackage;
@@ -120,6 +120,7 @@ impl Stager<'_> {
             placer: folder.placer(),
             items: Vec::new(),
             links: HashSet::new(),
+            skipped: HashSet::new(),
             members: BTreeMap::new(),
         };
         let mut tar = TarStream::new(reader.take(BYTES_MAX));
@@ -150,6 +151,8 @@ struct Staging<'w> {
     items: Vec<Item>,
     /// Symbolic links so far.
     links: HashSet<Vec<u8>>,
+    /// What was not to be extracted so far.
+    skipped: HashSet<Vec<u8>>,
     /// The package's own metadata.
     members: BTreeMap<Vec<u8>, Metadata>,
 }
@@ -175,7 +178,23 @@ impl Staging<'_> {
         if !self.links.is_empty() && ancestors(path).any(|a| self.links.contains(a)) {
             return Err(self.content("a path that leads through a link of its own", path));
         }
-        if self.stager.no_extract.matches(path) {
+        let is_directory = matches!(entry.kind, TarKind::Directory);
+        if self.stager.no_extract.matches(&listed(path, is_directory)) {
+            self.skipped.insert(path.to_vec());
+            return Ok(());
+        }
+        if let TarKind::HardLink(target) = &entry.kind
+            && plain(target).is_some_and(|target| self.skipped.contains(target))
+        {
+            // As with pacman, which says so, too, and goes on.
+            self.skipped.insert(path.to_vec());
+            self.stager.progress.warn(format!(
+                "{} of the package {} is another name of {}, which is not to be extracted: it is \
+                 left out, too",
+                shown(path),
+                self.name,
+                shown(target)
+            ));
             return Ok(());
         }
         let node = match &entry.kind {
@@ -309,7 +328,7 @@ impl Staging<'_> {
 
     /// The paths of a package that does not list them.
     fn own_paths(&self) -> Vec<Vec<u8>> {
-        let mut paths: Vec<Vec<u8>> = self.items.iter().map(listed).collect();
+        let mut paths: Vec<Vec<u8>> = self.items.iter().map(Item::listed).collect();
         paths.sort();
         paths.dedup();
         paths
@@ -320,7 +339,7 @@ impl Staging<'_> {
         let known: HashSet<&[u8]> = paths.iter().map(Vec::as_slice).collect();
         let (kept, unlisted): (Vec<_>, Vec<_>) = std::mem::take(&mut self.items)
             .into_iter()
-            .partition(|item| known.contains(listed(item).as_slice()));
+            .partition(|item| known.contains(item.listed().as_slice()));
         self.items = kept;
         for item in unlisted.iter().rev() {
             self.stager.progress.warn(format!(
@@ -393,10 +412,16 @@ impl Staging<'_> {
     }
 }
 
-/// A path as a database lists it.
-fn listed(item: &Item) -> Vec<u8> {
-    let mut path = item.path.clone();
-    if item.kind == Kind::Directory {
+impl Item {
+    fn listed(&self) -> Vec<u8> {
+        listed(&self.path, self.kind == Kind::Directory)
+    }
+}
+
+/// A path as a database lists it, and as patterns see it.
+fn listed(path: &[u8], is_directory: bool) -> Vec<u8> {
+    let mut path = path.to_vec();
+    if is_directory {
         path.push(b'/');
     }
     path
@@ -457,19 +482,14 @@ fn decompressed(mut file: File) -> io::Result<Box<dyn Read>> {
     })
 }
 
-/// A path without what says that it starts at the root, if each of its parts
-/// is a plain name: no `.`, `..` or nothing, no NUL, and no line end, which
-/// the database could not hold.
-pub(super) fn plain(mut path: &[u8]) -> Option<&[u8]> {
+/// A path without what says that it starts at the root, if it is a plain one.
+fn plain(mut path: &[u8]) -> Option<&[u8]> {
     if path == b"." || path == b"./" {
         return Some(b"");
     }
     path = path.strip_prefix(b"./").unwrap_or(path);
     path = path.strip_suffix(b"/").unwrap_or(path);
-    let is_plain = |part: &[u8]| {
-        !matches!(part, b"" | b"." | b"..") && !part.contains(&0) && !part.contains(&b'\n')
-    };
-    path.split(|b| *b == b'/').all(is_plain).then_some(path)
+    is_plain(path).then_some(path)
 }
 
 #[cfg(test)]

@@ -1,36 +1,29 @@
 //! Our tree, of the packages of a pocket Arch.
 
+use crate::build::fixture::chain;
 use crate::fidelity::scratch;
-use hatchery_builder::arch::{self, BootstrapError, PlanError, Repository, Request};
+use hatchery_builder::arch::{self, Repository, Request};
 use hatchery_builder::confine::Confinement;
 use hatchery_builder::family::BootstrapOptions;
 use hatchery_builder::plan::Plan;
 use hatchery_builder::recipe::{Pacman, SigLevel};
 use hatchery_image::keyring::Policy;
-use hatchery_image::progress::Event;
-use hatchery_image::{Architecture, Keyring, Progress};
+use hatchery_image::{Architecture, Keyring};
 use hatchery_tests::pacstrap::Pacstrap;
+use hatchery_tests::warnings::Warnings;
 use hatchery_transfer::{Cache, Client, Location};
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
 pub(crate) const HELPER: &str = env!("CARGO_BIN_EXE_hatchery-test-helper");
 
 /// A tree of ours, and what was said while it was made.
 pub(crate) struct Ours {
-    pub(crate) folder: TempDir,
+    _folder: TempDir,
     pub(crate) root: PathBuf,
     pub(crate) plan: Plan,
     pub(crate) warnings: Vec<String>,
-}
-
-/// What there is instead of a tree.
-#[derive(Debug)]
-pub(crate) enum Failed {
-    Plan(PlanError),
-    Bootstrap(BootstrapError),
 }
 
 /// What is asked for: these packages from what pacstrap would install from.
@@ -55,17 +48,11 @@ pub(crate) fn request(from: &Pacstrap, packages: &[&str]) -> Request {
     }
 }
 
-/// Plans and installs.
-pub(crate) fn install(request: &Request) -> Result<Ours, Failed> {
-    let said = Arc::new(Mutex::new(Vec::new()));
-    let warnings = Arc::clone(&said);
-    let progress = Progress::new(move |event: Event| {
-        if let Event::Warning { text } = event {
-            warnings.lock().unwrap().push(text);
-        }
-    });
+/// Plans and installs; or everything that a user is told.
+pub(crate) fn install(request: &Request) -> Result<Ours, String> {
+    let (progress, warnings) = Warnings::listen();
     let client = Client::new().unwrap();
-    let plan = arch::plan(request, &client, now(), &progress).map_err(Failed::Plan)?;
+    let plan = arch::plan(request, &client, now(), &progress).map_err(|e| chain(&e))?;
     let folder = scratch();
     let root = folder.path().join("tree");
     std::fs::create_dir(&root).unwrap();
@@ -80,13 +67,12 @@ pub(crate) fn install(request: &Request) -> Result<Ours, Failed> {
         unpacked: &|| (),
         now: now(),
     };
-    arch::bootstrap(&plan, request, &options, &progress).map_err(Failed::Bootstrap)?;
-    let warnings = said.lock().unwrap().clone();
+    arch::bootstrap(&plan, request, &options, &progress).map_err(|e| chain(&e))?;
     Ok(Ours {
-        folder,
+        _folder: folder,
         root,
         plan,
-        warnings,
+        warnings: warnings.all(),
     })
 }
 

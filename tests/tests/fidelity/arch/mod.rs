@@ -4,7 +4,9 @@
 
 mod allowed;
 pub(crate) mod fixture;
+mod inside;
 mod shipped;
+mod small;
 
 use super::difference::Judgement;
 use super::snapshot::Snapshot;
@@ -57,7 +59,7 @@ fn same_tree(ours: &Path, theirs: &Path) {
     let (ours, theirs) = (Snapshot::take(ours), Snapshot::take(theirs));
     let judgement = Judgement {
         timed: shipped::timed(&theirs),
-        normal: &shipped::without_install_date,
+        normal: &shipped::as_any_pacman,
         allowed: &ALLOWED,
     };
     judgement.same("pacstrap", &ours, &theirs);

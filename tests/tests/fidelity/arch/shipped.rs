@@ -38,10 +38,18 @@ pub(super) fn without_install_date(path: &Path, text: Vec<u8>) -> Vec<u8> {
     let (before, after) = text.split_once("%INSTALLDATE%\n").unwrap();
     let (time, after) = after.split_once('\n').unwrap();
     assert!(time.parse::<u64>().is_ok(), "{}: {time}", path.display());
-    let text = format!("{before}%INSTALLDATE%\n{after}");
-    // pacman before 6.1 does not keep it.
-    match text.split_once("%XDATA%\n") {
-        Some((before, _)) => before.as_bytes().to_vec(),
-        None => text.into_bytes(),
+    format!("{before}%INSTALLDATE%\n{after}").into_bytes()
+}
+
+/// The same without what pacman before 6.1 does not keep: the host's may be
+/// older than Arch's.
+pub(super) fn as_any_pacman(path: &Path, text: Vec<u8>) -> Vec<u8> {
+    let mut text = without_install_date(path, text);
+    let start = b"%XDATA%\n";
+    if path.starts_with(LOCAL)
+        && let Some(at) = text.windows(start.len()).position(|w| w == start)
+    {
+        text.truncate(at);
     }
+    text
 }
