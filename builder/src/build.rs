@@ -294,7 +294,7 @@ fn bootstrapped(
     progress: &Progress,
 ) -> Result<Base, BuildError> {
     let bases = Bases::open(request.cache.root())?;
-    let key = base_key(request, plan, epoch);
+    let key = base_key(request, wish, plan, epoch);
     if let Some(base) = bases.find(key) {
         progress.message(
             Stage::Unpack,
@@ -335,10 +335,11 @@ fn bootstrapped(
 }
 
 /// Everything that influences a tree before any setting is applied to it.
-fn base_key(request: &BuildRequest, plan: &Plan, epoch: i64) -> Sha256 {
+fn base_key(request: &BuildRequest, wish: &Wish, plan: &Plan, epoch: i64) -> Sha256 {
     let mut bytes = env!("CARGO_PKG_VERSION").as_bytes().to_vec();
     bytes.extend_from_slice(request.recipe.bootstrap_digest().as_bytes());
     bytes.extend_from_slice(Sha256::of(plan.to_lock_text().as_bytes()).as_bytes());
+    bytes.extend_from_slice(wish.keys().as_bytes());
     bytes.extend_from_slice(&epoch.to_be_bytes());
     // Ids on disk differ inside a user namespace.
     bytes.push(u8::from(request.user_namespace));

@@ -7,8 +7,8 @@ use crate::confine::Confinement;
 use crate::plan::{Plan, Wanted};
 use crate::recipe::{self, Family};
 use crate::{arch, debian};
-use hatchery_image::Progress;
 use hatchery_image::keyring::{Keyring, KeyringError};
+use hatchery_image::{Progress, Sha256};
 use hatchery_transfer::{Cache, Client, Location};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -124,6 +124,16 @@ impl Wish {
         match self {
             Self::Arch(request) => request.wanted(),
             Self::Debian(request) => request.wanted(),
+        }
+    }
+
+    /// The digest of the keys that come with this program: a tree whose
+    /// packages other keys have signed is not taken for one of these.
+    #[must_use]
+    pub fn keys(&self) -> Sha256 {
+        match self {
+            Self::Arch(_) => arch::keyring::digest(),
+            Self::Debian(_) => debian::keyring_digest(),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Arch Linux's packagers and the master keys that certify them, as they are
 //! in `keys/`.
 
-use hatchery_image::Keyring;
 use hatchery_image::keyring::{KeyringError, Policy};
+use hatchery_image::{Keyring, Sha256};
 
 /// What is in `keys/archlinux.pgp`.
 const CERTIFICATES: &[u8] = include_bytes!("../../../keys/archlinux.pgp");
@@ -20,6 +20,12 @@ const REVOKED: &str = include_str!("../../../keys/archlinux-revoked");
 /// None while the files in `keys/` are whole.
 pub fn keyring() -> Result<Keyring, KeyringError> {
     Keyring::from_web_of_trust(CERTIFICATES, TRUSTED, REVOKED, Policy::Arch)
+}
+
+/// The digest of all three files.
+#[must_use]
+pub fn digest() -> Sha256 {
+    Sha256::of(&[CERTIFICATES, TRUSTED.as_bytes(), REVOKED.as_bytes()].concat())
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub use repository::{RepositoryError, Unbelieved};
 pub use request::{Mirrors, Repository, Request};
 
 use crate::plan::{PACKAGE_MAX, Plan, PlannedPackage, Signature, is_word};
+use crate::recipe::SigLevel;
 use database::{Database, Package};
 use hatchery_image::Progress;
 use hatchery_image::progress::{Interrupted, Stage, Unit};
@@ -120,6 +121,14 @@ pub fn plan(
         && request.repositories.iter().any(|r| r.locations.is_empty())
     {
         return Err(PlanError::NoSnapshots(day));
+    }
+    for repository in &request.repositories {
+        if repository.sig_level == SigLevel::Never {
+            let name = &repository.name;
+            progress.warn(format!(
+                "nothing of the repository {name} is verified: its sig_level is \"never\""
+            ));
+        }
     }
     let fetching = Fetching {
         client,

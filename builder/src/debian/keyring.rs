@@ -1,7 +1,7 @@
 //! Debian's archive keys, as they are in `keys/`.
 
-use hatchery_image::Keyring;
 use hatchery_image::keyring::KeyringError;
+use hatchery_image::{Keyring, Sha256};
 
 /// What is in `keys/debian.pgp`.
 const DEBIAN: &[u8] = include_bytes!("../../../keys/debian.pgp");
@@ -12,6 +12,12 @@ const DEBIAN: &[u8] = include_bytes!("../../../keys/debian.pgp");
 /// None while the file in `keys/` is whole.
 pub fn keyring() -> Result<Keyring, KeyringError> {
     Keyring::parse(DEBIAN)
+}
+
+/// The digest of what is in `keys/debian.pgp`.
+#[must_use]
+pub fn keyring_digest() -> Sha256 {
+    Sha256::of(DEBIAN)
 }
 
 #[cfg(test)]

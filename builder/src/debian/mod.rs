@@ -28,7 +28,7 @@ mod variant;
 
 pub use bootstrap::{BootstrapError, bootstrap};
 pub use index::IndexError;
-pub use keyring::keyring;
+pub use keyring::{keyring, keyring_digest};
 pub use mirrors::Mirrors;
 pub use release::ReleaseError;
 pub use repository::{RepositoryError, Unbelieved};

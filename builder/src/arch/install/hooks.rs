@@ -232,7 +232,12 @@ impl<'h> Hooks<'h> {
             if targets.is_empty() {
                 continue;
             }
-            if let Some(missing) = unmet(&hook, packages) {
+            // Before the installation, nothing is there that could be needed.
+            let installed = match when {
+                When::PreTransaction => &[],
+                When::PostTransaction => packages,
+            };
+            if let Some(missing) = unmet(&hook, installed) {
                 self.progress
                     .warn(format!("the hook {name} did not run: it needs {missing}"));
                 continue;
