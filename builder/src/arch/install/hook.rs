@@ -235,7 +235,7 @@ mod tests {
             ("Operation = Install\nOperation=Upgrade\n", ""),
             ("[Action]", "[Acton]"),
             ("NeedsTargets", "NeedTargets"),
-            (" \\\"", " \""),
+            ("x\\ y", "'x"),
         ] {
             assert!(Hook::parse(&HOOK.replace(from, to)).is_err(), "{from}");
         }
