@@ -33,14 +33,10 @@ pub(super) fn with_file(name: &str) -> Pkg {
 
 /// A package with the host's own shell, and the libraries that it needs.
 pub(crate) fn shell() -> Pkg {
-    let locale = "usr/lib/locale/C.utf8/LC_CTYPE";
     let bash = fs::canonicalize("/bin/bash").unwrap();
     let mut package = pkg("bash")
         .program("usr/bin/bash", &fs::read(&bash).unwrap())
         .link("bin/sh", "../usr/bin/bash");
-    if let Ok(bytes) = fs::read(Path::new("/").join(locale)) {
-        package = package.file(locale, &bytes);
-    }
     let needed = run(&["ldd", bash.to_str().unwrap()]).unwrap();
     for library in needed.split_whitespace().filter(|w| w.starts_with('/')) {
         package = package.program(&library[1..], &fs::read(library).unwrap());
