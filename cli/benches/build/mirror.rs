@@ -112,7 +112,8 @@ impl State {
         }
         let local = self.folder.join(path);
         let Some(upstream) = &self.upstream else {
-            return fs::read(local).ok();
+            // The one letter in names of packages that is not sent as it is.
+            return fs::read(self.folder.join(path.replace("%2B", "+"))).ok();
         };
         let missing = self.folder.join(format!("{path}.missing"));
         if missing.exists() {
