@@ -13,7 +13,7 @@ use std::io::{self, Read};
 pub(super) const COMPRESSED_MAX: u64 = 64 << 20;
 
 /// Longest decompressed one, in bytes.
-const TEXT_MAX: u64 = 512 << 20;
+const TEXT_MAX: u64 = 128 << 20;
 
 /// How gzip begins.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
