@@ -104,6 +104,7 @@ impl Wish {
             Family::Arch(family) => {
                 let mirrors = arch::Mirrors {
                     named: &request.mirrors,
+                    host: &request.host_sources,
                     snapshot: snapshot(request),
                     is_locked: request.lock.is_some(),
                 };

@@ -2,12 +2,16 @@
 //! work. A build tries them after the mirrors of the command line and before
 //! those of the recipe, if the host runs the recipe's distribution.
 //!
-//! Reads apt's two forms as sources.list(5) describes them. Only addresses are
+//! Reads apt's two forms as sources.list(5) describes them, and pacman's list
+//! of mirrors (pacman.conf(5)). Only addresses are
 //! taken from here: what to trust stays the recipe's business, so a wrong
 //! address can make a build slow but never wrong.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// pacman's list of mirrors, beneath `/etc`.
+const MIRRORLIST: &str = "pacman.d/mirrorlist";
 
 /// Largest file of sources that is read, in bytes.
 const SOURCES_MAX: u64 = 1 << 20;
@@ -15,7 +19,7 @@ const SOURCES_MAX: u64 = 1 << 20;
 /// One archive that the host uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// Address, with a final `/`.
+    /// Address: of apt's, with a final `/`; of pacman's, a template.
     pub uri: String,
     /// Suites taken from it, such as `bookworm`, `bookworm-security`.
     pub suites: Vec<String>,
@@ -48,6 +52,9 @@ pub fn sources(etc: &Path, distribution: &str) -> Vec<Source> {
     if self::distribution(etc).as_deref() != Some(distribution) {
         return Vec::new();
     }
+    if distribution == "arch" {
+        return read(&etc.join(MIRRORLIST)).map_or_else(Vec::new, |text| servers(&text));
+    }
     let release = os_release(etc, "VERSION_CODENAME");
     let mut found: Vec<Source> = files(etc)
         .iter()
@@ -71,6 +78,21 @@ pub fn sources(etc: &Path, distribution: &str) -> Vec<Source> {
         }
     }
     kept
+}
+
+/// The addresses of a list of pacman's mirrors, with `$repo` and `$arch`.
+fn servers(text: &str) -> Vec<Source> {
+    let value = |line: &str| {
+        let (key, value) = line.split_once('=')?;
+        let value = value.split('#').next().unwrap_or_default().trim();
+        (key.trim() == "Server").then(|| value.to_owned())
+    };
+    let source = |uri| Source {
+        uri,
+        suites: Vec::new(),
+        components: Vec::new(),
+    };
+    text.lines().filter_map(value).map(source).collect()
 }
 
 fn files(etc: &Path) -> Vec<PathBuf> {
@@ -220,6 +242,22 @@ mod tests {
     #[test]
     fn a_host_of_another_distribution_has_none() {
         let etc = etc("ubuntu", "deb http://a.example/ubuntu bookworm main\n", "");
+        assert_eq!(sources(etc.path(), "debian"), []);
+    }
+
+    #[test]
+    fn a_host_of_arch_has_the_mirrors_of_its_pacman() {
+        let etc = etc("arch", "", "");
+        fs::create_dir(etc.path().join("pacman.d")).unwrap();
+        let list = "#Server = https://off.example/$repo\n## Somewhere\n\
+                    Server = https://a.example/$repo/os/$arch # near\nServer=file:///srv/$repo\n";
+        fs::write(etc.path().join(MIRRORLIST), list).unwrap();
+        let found = sources(etc.path(), "arch");
+        let uris: Vec<&str> = found.iter().map(|s| s.uri.as_str()).collect();
+        assert_eq!(
+            uris,
+            ["https://a.example/$repo/os/$arch", "file:///srv/$repo"]
+        );
         assert_eq!(sources(etc.path(), "debian"), []);
     }
 }

@@ -89,7 +89,7 @@ pub fn bootstrap(
         let _slot = packages.slot()?;
         let planned: &PlannedPackage = &plan.packages[index];
         let repository = repositories[planned.repository];
-        let package = VerifiedPackage::verify(file, planned, repository, now)?;
+        let package = VerifiedPackage::verify(file, planned, repository, now, progress)?;
         let path = folder(work, index);
         make_folder(&path)?;
         let failed = |source| PackageError::Place {

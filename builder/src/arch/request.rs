@@ -6,8 +6,9 @@
 
 use super::keyring::keyring;
 use crate::family::{RepositoryKeyError, keys};
+use crate::host::Source;
 use crate::plan::{Wanted, WantedRepository};
-use crate::recipe::{self, Arch, MirrorUrl, Pacman, Recipe, SigLevel};
+use crate::recipe::{self, Arch, Pacman, Recipe, SigLevel};
 use hatchery_image::keyring::Policy;
 use hatchery_image::{Architecture, Keyring};
 use hatchery_transfer::Location;
@@ -72,6 +73,8 @@ pub struct Mirrors<'a> {
     /// Those that the user named: tried first, as archive-style ones if a
     /// snapshot is wanted.
     pub named: &'a [Location],
+    /// Those of a host that is an Arch Linux itself: tried next.
+    pub host: &'a [Source],
     /// The day whose state is wanted.
     pub snapshot: Option<Date>,
     /// Whether exact packages are wanted, which may have left the mirrors.
@@ -168,8 +171,8 @@ fn repository(
             of: "Arch Linux ARM",
         });
     }
-    let own = |address: &MirrorUrl| {
-        let text = address.as_str().replace(REPO, &name);
+    let own = |address: &str| {
+        let text = address.replace(REPO, &name);
         let text = text.replace(ARCH, recipe.architecture.machine());
         // One that cannot be fetched from is passed over: others may do.
         Location::parse(&text).ok()
@@ -190,7 +193,10 @@ fn repository(
     // A state of the past is not on the mirrors of today, but its packages
     // may be.
     if mirrors.snapshot.is_none() || mirrors.is_locked || !written.shares_mirrors {
-        locations.extend(written.mirrors.iter().filter_map(own));
+        if written.shares_mirrors && !recipe.is_arch_arm() {
+            locations.extend(mirrors.host.iter().filter_map(|s| own(&s.uri)));
+        }
+        locations.extend(written.mirrors.iter().filter_map(|m| own(m.as_str())));
     }
     Ok(Repository {
         locations,

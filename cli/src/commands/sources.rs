@@ -26,7 +26,7 @@ pub(crate) struct Sources {
     /// A mirror to try first: a URL or a folder; may be given several times
     #[arg(long, value_name = "URL", value_parser = Location::parse)]
     mirror: Vec<Location>,
-    /// Do not use the mirrors in this host's own apt sources
+    /// Do not use the mirrors in this host's own package sources
     #[arg(long)]
     no_host_mirrors: bool,
     /// Where downloads are kept

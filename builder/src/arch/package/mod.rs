@@ -4,13 +4,16 @@
 //! its tar like any other, which may come in any order. Formats: PKGINFO(5),
 //! and mtree(5) as libarchive writes it.
 
+mod digest;
 mod mtree;
 mod pkginfo;
+mod reader;
 mod stage;
 mod verify;
 
+pub(super) use digest::md5_of;
 pub(super) use pkginfo::PkgInfo;
-pub(super) use stage::{Attributes, Item, Kind, Metadata, Staged, Stager, md5_of};
+pub(super) use stage::{Attributes, Item, Kind, Metadata, Staged, Stager};
 pub(super) use verify::{Proof, VerifiedPackage};
 
 use hatchery_image::archive::ArchiveError;

@@ -5,6 +5,8 @@
 //! pacman would not extract is not there: metadata (names at the top that
 //! begin with a dot), what NoExtract names, and what is not in the `.MTREE`.
 
+use super::digest::md5_of;
+use super::reader::{Watched, decompressed};
 use super::{PackageError, PkgInfo, Proof, VerifiedPackage, is_plain, mtree, pkginfo, shown};
 use crate::arch::pattern::Patterns;
 use crate::beneath::{self, ancestors};
@@ -12,11 +14,9 @@ use crate::plan::PlannedPackage;
 use hatchery_image::Progress;
 use hatchery_image::archive::{ArchiveError, Entry as TarEntry, Kind as TarKind, TarStream};
 use hatchery_image::place::{Entry, FileType, Node, PlaceError, Placed, Placer, Root};
-use md5::{Digest as _, Md5};
-use rustix::fs::{AtFlags, OFlags};
+use rustix::fs::AtFlags;
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read, Seek as _};
+use std::io::{self, Read};
 
 /// Most members of a package. The largest in Arch have about 150,000.
 const ENTRIES_MAX: usize = 4_000_000;
@@ -25,20 +25,8 @@ const ENTRIES_MAX: usize = 4_000_000;
 /// CUDA, take 10 GB.
 const BYTES_MAX: u64 = 64 << 30;
 
-/// Memory that decompressing may take: `zstd --ultra -22 --long` needs 128
-/// MiB, `xz -9` 65 MiB.
-const WINDOW_LOG_MAX: u32 = 27;
-const XZ_MEMORY_MAX: u64 = 256 << 20;
-
 /// Longest scriptlet or change log that is kept, in bytes.
 const SCRIPT_MAX: u64 = 64 << 20;
-
-/// Largest file of those that are kept when a package is upgraded, in bytes:
-/// they are settings. A hole takes no space, but as long to digest.
-const BACKUP_MAX: u64 = 1 << 30;
-
-/// Bytes that are read from a file at a time.
-const READ: usize = 128 << 10;
 
 /// A package that was unpacked.
 #[derive(Debug)]
@@ -108,6 +96,17 @@ impl Stager<'_> {
         planned: &PlannedPackage,
         folder: &Root,
     ) -> Result<Staged, PackageError> {
+        let staged = self.unwatched(package, planned, folder);
+        // What stopped in the middle of a file stopped because of that.
+        staged.or_else(|error| self.progress.check().map_err(Into::into).and(Err(error)))
+    }
+
+    fn unwatched(
+        &self,
+        package: VerifiedPackage,
+        planned: &PlannedPackage,
+        folder: &Root,
+    ) -> Result<Staged, PackageError> {
         let (file, proof) = package.into_parts();
         let name = planned.name.as_str();
         let reader = decompressed(file).map_err(|source| PackageError::Read {
@@ -123,7 +122,8 @@ impl Stager<'_> {
             skipped: HashSet::new(),
             members: BTreeMap::new(),
         };
-        let mut tar = TarStream::new(reader.take(BYTES_MAX));
+        let watched = Watched::new(reader, self.progress);
+        let mut tar = TarStream::new(watched.take(BYTES_MAX));
         let mut number = 0;
         while let Some(entry) = tar.next_entry().map_err(|e| staging.tar(e))? {
             self.progress.check()?;
@@ -438,48 +438,6 @@ fn check(planned: &PlannedPackage, info: &PkgInfo) -> Result<(), PackageError> {
         return Ok(());
     }
     Err(PackageError::Other { planned, found })
-}
-
-/// The MD5 of a regular file; nothing for anything else.
-pub(in crate::arch) fn md5_of(root: &Root, path: &[u8]) -> io::Result<Option<String>> {
-    let Some(mut file) = beneath::open_file(root, path, OFlags::NOFOLLOW)? else {
-        return Ok(None);
-    };
-    if file.metadata()?.len() > BACKUP_MAX {
-        return Err(ErrorKind::FileTooLarge.into());
-    }
-    let mut md5 = Md5::new();
-    let mut buffer = vec![0; READ];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            n => md5.update(&buffer[..n]),
-        }
-    }
-    let digits = md5.finalize();
-    Ok(Some(digits.iter().map(|b| format!("{b:02x}")).collect()))
-}
-
-/// The tar in a package file, by what the file begins with.
-fn decompressed(mut file: File) -> io::Result<Box<dyn Read>> {
-    let mut magic = Vec::new();
-    (&mut file).take(6).read_to_end(&mut magic)?;
-    file.rewind()?;
-    let file = BufReader::with_capacity(READ, file);
-    Ok(match magic.as_slice() {
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(file)?;
-            decoder.window_log_max(WINDOW_LOG_MAX)?;
-            Box::new(decoder)
-        }
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => {
-            let flags = liblzma::stream::CONCATENATED;
-            let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_MAX, flags)?;
-            Box::new(liblzma::bufread::XzDecoder::new_stream(file, stream))
-        }
-        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
-        _ => Box::new(file),
-    })
 }
 
 /// A path without what says that it starts at the root, if it is a plain one.

@@ -1,11 +1,12 @@
 //! The proof that a package file may be unpacked.
 
 use super::PackageError;
+use super::reader::Watched;
 use crate::arch::Repository;
 use crate::plan::PlannedPackage;
 use crate::recipe::SigLevel;
-use hatchery_image::Sha256;
 use hatchery_image::keyring::Verified;
+use hatchery_image::{Progress, Sha256};
 use jiff::Timestamp;
 use std::fs::File;
 use std::io::{self, Seek as _};
@@ -47,6 +48,7 @@ impl VerifiedPackage {
         planned: &PlannedPackage,
         repository: &Repository,
         now: Timestamp,
+        progress: &Progress,
     ) -> Result<Self, PackageError> {
         let package = || planned.name.to_string();
         let read = |source: io::Error| PackageError::Read {
@@ -57,10 +59,13 @@ impl VerifiedPackage {
             (_, SigLevel::Never) | (None, SigLevel::Optional) => Proof::Sha256,
             (None, _) => return Err(PackageError::Unsigned { package: package() }),
             (Some(signature), _) => {
-                let verified: Verified<Sha256> = repository
-                    .keyring
-                    .verify_reader(&mut file, signature.bytes(), repository.policy, now)
-                    .map_err(|source| PackageError::Signature {
+                let mut watched = Watched::new(&mut file, progress);
+                let (keyring, policy) = (&repository.keyring, repository.policy);
+                let verified = keyring.verify_reader(&mut watched, signature.bytes(), policy, now);
+                // What stopped in the middle stopped because of that.
+                progress.check()?;
+                let verified: Verified<Sha256> =
+                    verified.map_err(|source| PackageError::Signature {
                         package: package(),
                         source,
                     })?;

@@ -6,7 +6,9 @@ use crate::recipe::SigLevel;
 use hatchery_image::keyring::Policy;
 use hatchery_image::place::Resolve;
 use hatchery_image::{Keyring, Sha256};
+use std::fs::File;
 use std::io::Write as _;
+use std::io::{ErrorKind, Seek as _};
 use std::path::Path;
 use tar::EntryType;
 
@@ -80,7 +82,8 @@ impl Tar {
             sig_level: SigLevel::Never,
         };
         let now = jiff::Timestamp::UNIX_EPOCH;
-        let package = VerifiedPackage::verify(file, &planned, &repository, now).unwrap();
+        let package =
+            VerifiedPackage::verify(file, &planned, &repository, now, &Progress::silent()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let stager = Stager {
             no_extract: &Patterns::default(),
@@ -140,7 +143,9 @@ fn only_files_that_are_kept_are_digested_and_only_small_ones() {
 
     let folder = tempfile::tempdir().unwrap();
     let large = File::create(folder.path().join("large")).unwrap();
-    large.set_len(BACKUP_MAX + 1).unwrap();
+    large
+        .set_len(crate::arch::package::digest::BACKUP_MAX + 1)
+        .unwrap();
     let root = Root::open(folder.path(), Resolve::InRoot).unwrap();
     let error = md5_of(&root, b"large").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::FileTooLarge);
