@@ -20,6 +20,7 @@ pub mod layer;
 pub mod lint;
 mod nearest;
 pub mod pack;
+mod parallel;
 pub mod plan;
 pub mod recipe;
 pub mod requires;

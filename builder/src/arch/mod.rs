@@ -31,6 +31,7 @@ pub use package::PackageError;
 pub use repository::{RepositoryError, Unbelieved};
 pub use request::{Mirrors, Repository, Request};
 
+use crate::parallel::each_at_once;
 use crate::plan::{PACKAGE_MAX, Plan, PlannedPackage, Signature, is_word};
 use crate::recipe::SigLevel;
 use database::{Database, Package};
@@ -184,25 +185,10 @@ fn fetch_all(
     fetching: Fetching<'_>,
     done: &(dyn Fn() + Sync),
 ) -> Result<Vec<Fetched>, PlanError> {
-    let results: Vec<Result<Fetched, PlanError>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = request
-            .repositories
-            .iter()
-            .map(|repository| {
-                scope.spawn(move || {
-                    let fetched = fetching.fetch(repository);
-                    done();
-                    fetched.map_err(|source| failed(&repository.name, source))
-                })
-            })
-            .collect();
-        threads
-            .into_iter()
-            .map(|t| {
-                t.join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
+    let results = each_at_once(&request.repositories, |repository| {
+        let fetched = fetching.fetch(repository);
+        done();
+        fetched.map_err(|source| failed(&repository.name, source))
     });
     results.into_iter().collect()
 }

@@ -154,10 +154,7 @@ impl<'r> Database<'r> {
     }
 
     fn write(&mut self, name: &str, mode: u32, bytes: &[u8]) -> Result<(), UnpackError> {
-        let node = Node::File {
-            size: bytes.len() as u64,
-            extents: None,
-        };
+        let node = Node::file(bytes.len() as u64);
         self.place(&format!("{ADMIN}/{name}"), node, mode, self.time, bytes)
     }
 
@@ -169,15 +166,7 @@ impl<'r> Database<'r> {
         mtime: i64,
         bytes: &[u8],
     ) -> Result<(), UnpackError> {
-        let entry = Entry {
-            path: path.as_bytes(),
-            node,
-            mode,
-            uid: 0,
-            gid: 0,
-            mtime: (mtime, 0),
-            xattrs: &[],
-        };
+        let entry = Entry::of_root(path.as_bytes(), node, mode, mtime);
         self.placer
             .place_slice(&entry, bytes)
             .map(drop)

@@ -35,6 +35,7 @@ pub use repository::{RepositoryError, Unbelieved};
 pub use resolve::ResolveError;
 pub use variant::Variant;
 
+use crate::parallel::each_at_once;
 use crate::plan::{Plan, PlannedPackage, PlannedRepository, Wanted, WantedRepository};
 use hatchery_image::progress::{Interrupted, Stage, Unit};
 use hatchery_image::{Architecture, Keyring, Progress};
@@ -194,31 +195,16 @@ fn fetch_all(
     fetching: &Fetching<'_>,
     done: &(dyn Fn() + Sync),
 ) -> Result<Vec<Fetched>, PlanError> {
-    let results: Vec<Result<Fetched, PlanError>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = request
-            .repositories
-            .iter()
-            .map(|repository| {
-                scope.spawn(move || {
-                    let fetched = fetching.fetch(repository);
-                    done();
-                    fetched.map_err(|source| match source {
-                        RepositoryError::Interrupted(stop) => PlanError::Interrupted(stop),
-                        source => PlanError::Repository {
-                            suite: repository.suite.clone(),
-                            source: Box::new(source),
-                        },
-                    })
-                })
-            })
-            .collect();
-        threads
-            .into_iter()
-            .map(|t| {
-                t.join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
+    let results = each_at_once(&request.repositories, |repository| {
+        let fetched = fetching.fetch(repository);
+        done();
+        fetched.map_err(|source| match source {
+            RepositoryError::Interrupted(stop) => PlanError::Interrupted(stop),
+            source => PlanError::Repository {
+                suite: repository.suite.clone(),
+                source: Box::new(source),
+            },
+        })
     });
     results.into_iter().collect()
 }

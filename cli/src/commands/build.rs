@@ -19,6 +19,7 @@ The same lock, recipe and SOURCE_DATE_EPOCH give the same bytes on any host.
 
 Examples:
   hatchery build debian                       recipes/debian.toml to images/debian
+  hatchery build arch                         an Arch Linux, from any host
   hatchery build lab.toml --output /srv/new   to /srv/new/NAME
   hatchery build debian --mirror /srv/debian  from a folder, without a network
   hatchery plan debian && hatchery build debian --locked";

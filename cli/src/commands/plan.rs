@@ -20,7 +20,8 @@ are chosen, and a lock with their exact versions and digests is written, which
 Examples:
   hatchery plan debian
   hatchery plan debian --lock /srv/locks/debian.lock
-  hatchery plan debian --no-lock";
+  hatchery plan debian --no-lock
+  hatchery plan arch --snapshot 2026/11/01    the packages of that day";
 
 /// What it takes.
 #[derive(Args, Debug)]

@@ -96,6 +96,34 @@ pub struct Entry<'a> {
     pub xattrs: &'a [(Vec<u8>, Vec<u8>)],
 }
 
+impl Node<'_> {
+    /// A regular file of so many bytes, without holes.
+    #[must_use]
+    pub const fn file(size: u64) -> Self {
+        Self::File {
+            size,
+            extents: None,
+        }
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// One of root's, without extended attributes; `mtime` in seconds since
+    /// 1970.
+    #[must_use]
+    pub const fn of_root(path: &'a [u8], node: Node<'a>, mode: u32, mtime: i64) -> Self {
+        Self {
+            path,
+            node,
+            mode,
+            uid: 0,
+            gid: 0,
+            mtime: (mtime, 0),
+            xattrs: &[],
+        }
+    }
+}
+
 /// How a path beneath a root is resolved, and what happens to what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolve {

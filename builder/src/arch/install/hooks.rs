@@ -52,21 +52,10 @@ struct Due {
 pub(super) fn place(root: &Root, hooks: &[File]) -> Result<(), InstallError> {
     let mut placer = root.placer();
     let mut put = |path: &str, node: Node<'_>, bytes: &[u8], mode: u32| {
-        let entry = Entry {
-            path: path.as_bytes(),
-            node,
-            mode,
-            uid: 0,
-            gid: 0,
-            mtime: (0, 0),
-            xattrs: &[],
-        };
+        let entry = Entry::of_root(path.as_bytes(), node, mode, 0);
         placer.place_slice(&entry, bytes).map(drop)
     };
-    let file = |bytes: &[u8]| Node::File {
-        size: bytes.len() as u64,
-        extents: None,
-    };
+    let file = |bytes: &[u8]| Node::file(bytes.len() as u64);
     let mut put_all = || -> Result<(), PlaceError> {
         for one in hooks {
             let base = one.path.relative();

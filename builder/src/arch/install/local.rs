@@ -57,10 +57,7 @@ impl<'r> LocalDatabase<'r> {
     }
 
     fn file(&self, path: &str, bytes: &[u8], mtime: i64) -> Result<(), InstallError> {
-        let node = Node::File {
-            size: bytes.len() as u64,
-            extents: None,
-        };
+        let node = Node::file(bytes.len() as u64);
         self.write(path, node, 0o644, mtime, bytes)
     }
 
@@ -72,15 +69,7 @@ impl<'r> LocalDatabase<'r> {
         mtime: i64,
         bytes: &[u8],
     ) -> Result<(), InstallError> {
-        let entry = Entry {
-            path: path.as_bytes(),
-            node,
-            mode,
-            uid: 0,
-            gid: 0,
-            mtime: (mtime, 0),
-            xattrs: &[],
-        };
+        let entry = Entry::of_root(path.as_bytes(), node, mode, mtime);
         let placed = self.root.placer().place_slice(&entry, bytes);
         placed.map(drop).map_err(|source| InstallError::Place {
             what: "pacman's local database",

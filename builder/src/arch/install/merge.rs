@@ -11,7 +11,7 @@
 //! and nobody else touches the tree meanwhile: the result depends on nothing
 //! else.
 
-use super::{InstallError, directory};
+use super::InstallError;
 use crate::arch::package::{Attributes, Item, Kind, Staged, md5_of, shown};
 use crate::beneath::{self, ancestors};
 use hatchery_image::Progress;
@@ -260,7 +260,7 @@ impl<'m> Moving<'m, '_> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         match beneath::open(root, path, flags) {
             Err(Errno::NOENT) => {
-                let made = directory(path, 0o755);
+                let made = Entry::of_root(path, Node::Directory, 0o755, 0);
                 let placed = root.placer().place_slice(&made, b"");
                 placed.map_err(|source| InstallError::Finish {
                     package: self.name(),

@@ -274,7 +274,7 @@ fn merge(
 fn make_skeleton(root: &Root) -> Result<(), InstallError> {
     let entries: Vec<Entry<'_>> = SKELETON
         .iter()
-        .map(|(path, mode)| directory(path.as_bytes(), *mode))
+        .map(|(path, mode)| Entry::of_root(path.as_bytes(), Node::Directory, *mode, 0))
         .collect();
     let failed = |source| InstallError::Place {
         what: "the first directories of the tree",
@@ -285,17 +285,4 @@ fn make_skeleton(root: &Root) -> Result<(), InstallError> {
         placer.place_slice(entry, b"").map_err(failed)?;
     }
     root.finish_directories(&entries).map_err(failed)
-}
-
-/// A directory that no package has made yet.
-fn directory(path: &[u8], mode: u32) -> Entry<'_> {
-    Entry {
-        path,
-        node: Node::Directory,
-        mode,
-        uid: 0,
-        gid: 0,
-        mtime: (0, 0),
-        xattrs: &[],
-    }
 }

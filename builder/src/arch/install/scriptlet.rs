@@ -33,18 +33,8 @@ impl Scriptlets<'_> {
             what: "a scriptlet",
             source,
         };
-        let entry = Entry {
-            path: EARLY.as_bytes(),
-            node: Node::File {
-                size: script.bytes.len() as u64,
-                extents: None,
-            },
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-            mtime: (script.mtime, 0),
-            xattrs: &[],
-        };
+        let node = Node::file(script.bytes.len() as u64);
+        let entry = Entry::of_root(EARLY.as_bytes(), node, 0o644, script.mtime);
         let placed = self.root.placer().place_slice(&entry, &script.bytes);
         placed.map_err(failed)?;
         let ran = self.run(package, "pre_install", EARLY);

@@ -42,18 +42,7 @@ fn copy_in(package: &Unpacked, root: &Root) -> Result<(), UnpackError> {
     let mut file = file.ok_or_else(|| read(io::ErrorKind::NotFound.into()))?;
     let size = file.metadata().map_err(read)?.len();
     file.rewind().map_err(read)?;
-    let entry = Entry {
-        path: FILE.as_bytes(),
-        node: Node::File {
-            size,
-            extents: None,
-        },
-        mode: 0o644,
-        uid: 0,
-        gid: 0,
-        mtime: (0, 0),
-        xattrs: &[],
-    };
+    let entry = Entry::of_root(FILE.as_bytes(), Node::file(size), 0o644, 0);
     let placed = root.placer().place(&entry, &mut file.take(size));
     placed.map(drop).map_err(UnpackError::Database)
 }
