@@ -16,8 +16,8 @@
 mod enclosure;
 mod executable;
 mod filter;
-mod helper;
 mod loopback;
+mod processes;
 mod session;
 mod spec;
 mod supervise;
@@ -203,5 +203,5 @@ impl Confinement {
 /// this first thing in `main`, before any thread exists, and return its code.
 #[must_use]
 pub fn helper_main() -> ExitCode {
-    helper::main()
+    processes::main()
 }

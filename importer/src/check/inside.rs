@@ -9,7 +9,7 @@
 use super::boot::{Boot, Word};
 use super::examine::{self, Machine};
 use super::guest::{self, Guest};
-use super::helper::{failed, say};
+use super::processes::{failed, say};
 use super::report::{CheckReport, What};
 use super::{console::Console, mounts, network::Network};
 use crate::run::{self, Stdio3};

@@ -18,17 +18,17 @@ mod dhcp;
 mod dns;
 mod examine;
 mod guest;
-mod helper;
 mod image;
 mod inside;
 mod inspect;
 mod link;
 mod mounts;
 mod network;
+mod processes;
 mod report;
 
-pub use helper::helper_main;
 pub use image::ImageTree;
+pub use processes::helper_main;
 pub use report::{Check, CheckReport, Outcome, What};
 
 use crate::host::{Hierarchy, Host, UNIFIED_SINCE};

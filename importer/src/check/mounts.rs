@@ -1,6 +1,6 @@
 //! The mounts of a check, in its own mount namespace: gone with it.
 
-use super::helper::failed;
+use super::processes::failed;
 use rustix::fd::AsRawFd as _;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags as Propagation};
