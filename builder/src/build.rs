@@ -1,20 +1,23 @@
 //! The whole line of a build: recipe, plan, bootstrap, settings, lint,
 //! archive, signed image. Each step is a function in a module of its name.
 
-use crate::base::{self, Base, BaseError, Bases};
+mod error;
+
+pub use error::BuildError;
+
+use crate::base::{self, Base, Bases};
 use crate::confine::Confinement;
-use crate::family::{BootstrapError, BootstrapOptions, PlanError, RepositoryKeyError, Wish};
-use crate::foreign::{self, ForeignError, Way};
+use crate::family::{BootstrapOptions, Wish};
+use crate::foreign::{self, Way};
 use crate::host::Source;
-use crate::layer::{Layer, LayerError};
-use crate::lint::{LintError, lint};
-use crate::pack::{PackError, Parts};
-use crate::plan::{Lock, LockError, Plan};
+use crate::layer::Layer;
+use crate::lint::lint;
+use crate::pack::Parts;
+use crate::plan::{Lock, Plan};
 use crate::recipe::Recipe;
-use crate::settings::SettingsError;
 use crate::{identity, pack, settings};
 use hatchery_image::archive::{self, FrameCache};
-use hatchery_image::durable::{DurableError, Existing, STAGING_PREFIX, Staging, sweep};
+use hatchery_image::durable::{Existing, STAGING_PREFIX, Staging, sweep};
 use hatchery_image::progress::{Stage, Unit};
 use hatchery_image::signer::Signer;
 use hatchery_image::{Manifest, Progress, Sha256, Version};
@@ -23,7 +26,6 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -82,111 +84,6 @@ pub struct Built {
     pub directory: PathBuf,
     /// Its manifest.
     pub manifest: Manifest,
-}
-
-/// Why nothing was built.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// A folder could not be made.
-    #[error("cannot make the folder {} for a build", .path.display())]
-    Folder {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// What is made while building would be older than that.
-    #[error(
-        "cannot build {name}: its newest time is to be {epoch}, which is later than this host's \
-         clock ({now}): set the clock, or SOURCE_DATE_EPOCH to an earlier time"
-    )]
-    Epoch {
-        /// The image.
-        name: String,
-        /// The time.
-        epoch: Timestamp,
-        /// The clock.
-        now: Timestamp,
-    },
-    /// Scripts of the packages cannot be run on this host.
-    #[error("cannot build {name}")]
-    Foreign {
-        /// The image.
-        name: String,
-        /// Why not.
-        #[source]
-        source: ForeignError,
-    },
-    /// The packages could not be planned.
-    #[error("cannot plan the packages of {name}")]
-    Plan {
-        /// The image.
-        name: String,
-        /// Why.
-        #[source]
-        source: PlanError,
-    },
-    /// The lock does not fit the recipe.
-    #[error("cannot build {name} from its lock")]
-    Lock {
-        /// The image.
-        name: String,
-        /// What drifted.
-        #[source]
-        source: LockError,
-    },
-    /// A key of the recipe.
-    #[error(transparent)]
-    Key(#[from] RepositoryKeyError),
-    /// The packages could not be installed.
-    #[error("cannot bootstrap {name}")]
-    Bootstrap {
-        /// The image.
-        name: String,
-        /// Why.
-        #[source]
-        source: Box<BootstrapError>,
-    },
-    /// The cache of finished bootstraps.
-    #[error(transparent)]
-    Base(#[from] BaseError),
-    /// The writable layer.
-    #[error(transparent)]
-    Layer(#[from] LayerError),
-    /// The recipe's settings could not be applied.
-    #[error("cannot apply the settings of {name}")]
-    Settings {
-        /// The image.
-        name: String,
-        /// Which and why.
-        #[source]
-        source: SettingsError,
-    },
-    /// What marks one machine could not be removed.
-    #[error(transparent)]
-    Identity(#[from] identity::IdentityError),
-    /// The tree holds what no image may hold.
-    #[error("cannot pack {name}")]
-    Lint {
-        /// The image.
-        name: String,
-        /// What.
-        #[source]
-        source: LintError,
-    },
-    /// The image could not be packed or signed.
-    #[error("cannot pack {name}")]
-    Pack {
-        /// The image.
-        name: String,
-        /// Why.
-        #[source]
-        source: PackError,
-    },
-    /// Staging failed.
-    #[error(transparent)]
-    Durable(#[from] DurableError),
 }
 
 /// Builds an image and leaves it, signed, in a folder of its name.

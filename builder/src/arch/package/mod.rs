@@ -9,11 +9,13 @@ mod mtree;
 mod pkginfo;
 mod reader;
 mod stage;
+mod staged;
 mod verify;
 
 pub(super) use digest::md5_of;
 pub(super) use pkginfo::PkgInfo;
-pub(super) use stage::{Attributes, Item, Kind, Metadata, Staged, Stager};
+pub(super) use stage::Stager;
+pub(super) use staged::{Attributes, Item, Kind, Metadata, Staged};
 pub(super) use verify::{Proof, VerifiedPackage};
 
 use hatchery_image::archive::ArchiveError;
