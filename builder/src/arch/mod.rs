@@ -73,7 +73,10 @@ pub enum PlanError {
     #[error(transparent)]
     Resolve(#[from] ResolveError),
     /// A package whose digest is not known cannot be pinned.
-    #[error("the database of {repository} has no SHA-256 of the package {package}")]
+    #[error(
+        "the database of {repository} has no SHA-256 of the package {package}: its owner has to \
+         add the package again with a newer repo-add"
+    )]
     NoDigest {
         /// Which.
         package: String,
@@ -222,7 +225,7 @@ fn packages(
         })
         .collect();
     let signatures = fetching.signatures(&chosen);
-    let signatures = signatures.map_err(|source| failed("of the packages", source))?;
+    let signatures = signatures.map_err(|(repository, source)| failed(&repository, source))?;
     let all = resolution.packages.iter().zip(&chosen).zip(signatures);
     all.map(|((chosen, (repository, _, package)), signature)| {
         let wanted = request.architecture.machine();

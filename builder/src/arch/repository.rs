@@ -8,8 +8,9 @@
 
 use super::database::{Database, DatabaseError, Package};
 use super::request::Repository;
-use crate::plan::Signature;
-use crate::plan::{DOWNLOADS, InvalidSignature, PlannedIndex, PlannedRepository, SIGNATURE_MAX};
+use crate::plan::{
+    DOWNLOADS, InvalidSignature, PlannedIndex, PlannedRepository, SIGNATURE_MAX, Signature,
+};
 use crate::recipe::SigLevel;
 use hatchery_image::keyring::KeyringError;
 use hatchery_image::progress::Interrupted;
@@ -71,13 +72,6 @@ pub enum Unbelieved {
     /// It is not signed though it must be.
     #[error("the database must be signed, and its signature cannot be fetched")]
     Unsigned(#[source] TransferError),
-}
-
-/// Why one mirror's signature of a package is not used.
-#[derive(Debug, thiserror::Error)]
-enum NoSignature {
-    #[error(transparent)]
-    Invalid(#[from] InvalidSignature),
 }
 
 impl Fetching<'_> {
@@ -158,11 +152,11 @@ impl Fetching<'_> {
     }
 
     /// The signature of each package; none where none is needed and none is
-    /// there.
+    /// there. An error is told with the name of the repository.
     pub(super) fn signatures(
         &self,
         packages: &[(&Repository, &[Location], &Package)],
-    ) -> Result<Vec<Option<Signature>>, RepositoryError> {
+    ) -> Result<Vec<Option<Signature>>, (String, RepositoryError)> {
         let found: Vec<Mutex<Option<Signature>>> =
             packages.iter().map(|_| Mutex::new(None)).collect();
         let missing: Vec<usize> = (0..packages.len())
@@ -187,6 +181,8 @@ impl Fetching<'_> {
                         match self.beside(packages[n]) {
                             Ok(signature) => *lock(&found[n]) = signature,
                             Err(error) => {
+                                let (repository, ..) = packages[n];
+                                let error = (repository.name.clone(), error);
                                 lock(&failed).get_or_insert(error);
                                 next.store(missing.len(), Ordering::Relaxed);
                             }
@@ -213,7 +209,9 @@ impl Fetching<'_> {
             size: None,
             limit: SIGNATURE_MAX as u64,
         };
-        let check = |_: &Location, bytes: Vec<u8>| Ok::<_, NoSignature>(bytes.try_into()?);
+        let check = |_: &Location, bytes: Vec<u8>| -> Result<Signature, InvalidSignature> {
+            bytes.try_into()
+        };
         match self.client.get_checked(&request, self.progress, check) {
             Ok(signature) => Ok(Some(signature)),
             Err(TransferError::Interrupted(stop)) => Err(stop.into()),

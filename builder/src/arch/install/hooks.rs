@@ -116,7 +116,7 @@ impl<'h> Hooks<'h> {
     }
 
     /// Runs the hooks that come before the installation.
-    pub(super) fn before(&mut self, packages: &[Arc<Staged>]) -> Result<(), InstallError> {
+    pub(super) fn before(&self, packages: &[Arc<Staged>]) -> Result<(), InstallError> {
         let (hooks, _) = self.read();
         for due in self.due(When::PreTransaction, hooks, packages) {
             let tail = match self.run(&[program(&due)])? {
@@ -133,7 +133,7 @@ impl<'h> Hooks<'h> {
     }
 
     /// Runs ldconfig, and the hooks that come after the installation.
-    pub(super) fn after(&mut self, packages: &[Arc<Staged>]) -> Result<(), InstallError> {
+    pub(super) fn after(&self, packages: &[Arc<Staged>]) -> Result<(), InstallError> {
         let (hooks, unusable) = self.read();
         for (hook, why) in unusable {
             self.progress

@@ -137,7 +137,7 @@ pub enum InstallError {
     /// A package needs what is not installed.
     #[error(
         "the package {package} needs {dependency}, which is not installed: the repository's \
-         database says something else of the package than the package itself"
+         database says something else of the package than the package itself; try another mirror"
     )]
     Unmet {
         /// Its name.
@@ -148,7 +148,7 @@ pub enum InstallError {
     /// Two packages cannot be installed together.
     #[error(
         "the packages {first} and {second} are in conflict ({reason}): the repository's database \
-         says something else of {first} than the package itself"
+         says something else of {first} than the package itself; try another mirror"
     )]
     Incompatible {
         /// The one that says so.
@@ -219,7 +219,7 @@ pub(super) fn install(installing: &Installing<'_>) -> Result<(), InstallError> {
     hooks::place(&root, &request.hooks)?;
     let names: Vec<&str> = plan.packages.iter().map(|p| p.name.as_str()).collect();
     let no_extract = Patterns::new(&request.pacman.no_extract);
-    let mut hooks = Hooks::new(&root, confinement, &no_extract, progress);
+    let hooks = Hooks::new(&root, confinement, &no_extract, progress);
     let stage = progress.begin(Stage::Configure, Some(names.len() as u64), Unit::Items);
     if hooks.has_any_before()? {
         let all: Vec<usize> = (0..names.len()).collect();

@@ -1,8 +1,8 @@
 //! Scriptlets: the functions of a package's `.INSTALL`, run by the tree's own
 //! shell.
 
-use super::InstallError;
 use super::local::LOCAL;
+use super::{InstallError, said};
 use crate::arch::package::{Metadata, Staged};
 use crate::beneath;
 use crate::confine::{ConfineError, Confinement};
@@ -75,11 +75,7 @@ impl Scriptlets<'_> {
         match self.confinement.run(&argv, None, &[], self.progress) {
             Ok(_) => Ok(()),
             Err(ConfineError::Failed { status, tail, .. }) => {
-                let said = match tail.as_str() {
-                    "" => String::new(),
-                    tail => format!("; its last lines:\n{tail}"),
-                };
-                warn(format!("failed with {status}{said}"));
+                warn(format!("failed with {status}{}", said(&tail)));
                 Ok(())
             }
             Err(ConfineError::Unstarted { text, .. }) => {
