@@ -9,7 +9,7 @@ use crate::family::{RepositoryKeyError, keys};
 use crate::host::Source;
 use crate::plan::{Wanted, WantedRepository};
 use crate::recipe::{self, Arch, Pacman, Recipe, SigLevel};
-use hatchery_image::keyring::Policy;
+use hatchery_image::keyring::{KeyringError, Policy};
 use hatchery_image::{Architecture, Keyring};
 use hatchery_transfer::Location;
 use jiff::civil::Date;
@@ -91,10 +91,16 @@ impl Request {
         arch: &Arch,
         mirrors: &Mirrors<'_>,
     ) -> Result<Self, RepositoryKeyError> {
+        // Read once, so that repositories share what is known of its keys.
+        let mut shared = None;
+        let mut own = || match &shared {
+            Some(known) => Ok(Keyring::clone(known)),
+            None => keyring().inspect(|read| shared = Some(read.clone())),
+        };
         let repositories: Result<_, _> = recipe
             .repositories
             .iter()
-            .map(|r| repository(r, recipe, arch, mirrors))
+            .map(|r| repository(r, recipe, arch, mirrors, &mut own))
             .collect();
         let packages = recipe.effective_packages();
         Ok(Self {
@@ -163,6 +169,7 @@ fn repository(
     recipe: &Recipe,
     arch: &Arch,
     mirrors: &Mirrors<'_>,
+    own_keys: &mut dyn FnMut() -> Result<Keyring, KeyringError>,
 ) -> Result<Repository, RepositoryKeyError> {
     let name = written.suite.as_str().to_owned();
     if written.key.is_none() && recipe.is_arch_arm() && written.sig_level != SigLevel::Never {
@@ -204,7 +211,7 @@ fn repository(
             true => archives,
             false => Vec::new(),
         },
-        keyring: keys(written, "keys/archlinux.pgp", keyring)?,
+        keyring: keys(written, "keys/archlinux.pgp", own_keys)?,
         policy: match written.key {
             Some(_) => Policy::Standard,
             None => Policy::Arch,
