@@ -1,16 +1,24 @@
 //! The image that is imported: its manifest, settings and archive, fetched
 //! and compared with what the verified catalog says.
 
-use hatchery_image::archive::{ArchiveError, VerifiedArchive};
+use hatchery_image::archive::ArchiveError;
 use hatchery_image::catalog::{Catalog, LookupError};
 use hatchery_image::manifest::{self, ArchiveFormat, FileRole, MANIFEST_MAX, ManifestError};
 use hatchery_image::progress::Progress;
 use hatchery_image::settings::nspawn::{NSPAWN_MAX, Nspawn, NspawnError};
 use hatchery_image::{Architecture, Manifest, Sha256, Verified, Version, files, layout};
-use hatchery_transfer::{Cache, Client, Location, Request, TransferError};
-use std::fs;
+use hatchery_transfer::{Arrival, Cache, Client, Location, Request, TransferError};
+use std::fs::{self, File};
 
 use crate::Reference;
+
+/// Largest table of contents that is fetched ahead, compressed, in bytes: that
+/// of a tree of 300,000 files.
+const TABLE_MAX: u64 = 12 << 20;
+
+/// Most bytes of an archive's end that are fetched for it: the skeleton lies
+/// there, too.
+const END_MAX: u64 = 24 << 20;
 
 /// Archives, best first.
 const PREFERENCE: [ArchiveFormat; 2] = [ArchiveFormat::TarZst, ArchiveFormat::TarXz];
@@ -71,6 +79,26 @@ pub enum ImageError {
         #[source]
         source: NspawnError,
     },
+}
+
+/// A mirror's archive ends in something else than its table of contents.
+#[derive(Debug, thiserror::Error)]
+#[error("its table of contents has the digest {found}, which is not the signed one")]
+struct OtherTable {
+    found: Sha256,
+}
+
+impl ImageError {
+    /// Whether the user or the other half of the import ended it.
+    pub(crate) fn is_interruption(&self) -> bool {
+        matches!(
+            self,
+            Self::Fetch {
+                source: TransferError::Interrupted(_),
+                ..
+            }
+        )
+    }
 }
 
 /// One version of an image, as the catalog and its manifest describe it.
@@ -162,26 +190,58 @@ impl Image {
             })
     }
 
-    /// Downloads the archive (resuming what an earlier run began) and digests
-    /// it once more as it lies on the disk.
+    /// Downloads the archive, resuming what an earlier run began; `arrival` is
+    /// told while it arrives. Its digest was compared with the manifest's.
     pub(crate) fn fetch_archive(
         &self,
         client: &Client,
         cache: &Cache,
         progress: &Progress,
-    ) -> Result<VerifiedArchive, ImageError> {
+        arrival: Arrival<'_>,
+    ) -> Result<File, ImageError> {
         let archive = self.archive()?;
         let request = self.request(archive.file.as_str(), archive.sha256, archive.size);
-        let file = client
-            .download(&request, cache, progress)
+        client
+            .download_arriving(&request, cache, progress, arrival)
             .map_err(|source| ImageError::Fetch {
                 what: request.path.clone(),
                 source,
-            })?;
-        VerifiedArchive::verify(file, archive).map_err(|source| ImageError::Archive {
+            })
+    }
+
+    /// The table of contents of the archive, ahead of the rest and compared
+    /// with its signed digest. None where there is none, where a mirror does
+    /// not hand out the end of a file, or where it is too large to be held in
+    /// memory: then the archive is read when it is whole.
+    pub(crate) fn fetch_table(
+        &self,
+        client: &Client,
+        cache: &Cache,
+        progress: &Progress,
+    ) -> Option<Vec<u8>> {
+        let archive = self.archive().ok()?;
+        let span = archive.toc.as_ref()?;
+        let end = archive.size.checked_sub(span.offset)?;
+        if span.length > TABLE_MAX || end > END_MAX || cache.find(archive.sha256).is_some() {
+            return None;
+        }
+        let request = self.request(archive.file.as_str(), archive.sha256, archive.size);
+        let table = client.get_end(&request, span.offset, progress, |mut bytes| {
+            bytes.truncate(usize::try_from(span.length).unwrap_or(usize::MAX));
+            match Sha256::of(&bytes) {
+                found if found == span.sha256 => Ok(bytes),
+                found => Err(OtherTable { found }),
+            }
+        });
+        table.ok()
+    }
+
+    /// What is wrong with the archive, as an error of the image.
+    pub(crate) fn unusable(&self, source: ArchiveError) -> ImageError {
+        ImageError::Archive {
             image: shown(&self.manifest),
             source,
-        })
+        }
     }
 
     /// Bytes of the archive that are still to be downloaded, at most.

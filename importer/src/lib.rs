@@ -28,6 +28,7 @@ pub mod seen;
 pub mod settings;
 mod space;
 pub mod tree;
+pub mod unpack;
 
 pub use config::Config;
 pub use image::ImageError;

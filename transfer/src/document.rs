@@ -4,7 +4,7 @@ use crate::client::STALL_BYTES;
 use crate::error::{Failure, Stop};
 use crate::location::join;
 use crate::watch::Watch;
-use crate::web::{Opening, broken};
+use crate::web::{Opening, Resume, broken};
 use crate::{Client, Location, Request, Settings, TransferError, folder};
 use hatchery_image::{Progress, RelativePath, Sha256};
 use std::sync::atomic::AtomicBool;
@@ -43,6 +43,45 @@ impl Client {
         self.in_turn(request, watch, |location, path| {
             let bytes = self.get_once(location, path, request, watch)?;
             check(location, bytes).map_err(|e| Stop::Here(Failure::Refused(e.into())))
+        })
+    }
+
+    /// The end of a file of known size, from `offset` on, in memory, checked
+    /// as in [`Self::get_checked`]. A server that hands out whole files only
+    /// counts as failed.
+    ///
+    /// # Errors
+    /// What each location answered.
+    pub fn get_end<T, E: std::error::Error + Send + Sync + 'static>(
+        &self,
+        request: &Request,
+        offset: u64,
+        progress: &Progress,
+        mut check: impl FnMut(Vec<u8>) -> Result<T, E>,
+    ) -> Result<T, TransferError> {
+        let watch = Watch {
+            progress,
+            abandoned: &AtomicBool::new(false),
+        };
+        self.in_turn(request, watch, |location, path| {
+            let bytes = match location {
+                Location::Folder(folder) => folder::end(folder, path, request, offset, watch)?,
+                Location::Http(_) if self.inner.settings.offline => {
+                    return Err(Failure::Offline.into());
+                }
+                Location::Http(base) => self.inner.block_on(async {
+                    let url = join(base, path);
+                    let resume = Resume { offset, etag: None };
+                    let settings = &self.inner.settings;
+                    let web = &self.inner.web;
+                    let opening = web.ask(&url, Some(&resume), settings, watch).await?;
+                    if opening.offset != offset {
+                        return Err(Failure::NoRanges.into());
+                    }
+                    collect(opening, request, settings, watch).await
+                })?,
+            };
+            check(bytes).map_err(|e| Stop::Here(Failure::Refused(e.into())))
         })
     }
 

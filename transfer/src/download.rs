@@ -8,7 +8,7 @@ use crate::part::{Found, Part};
 use crate::watch::{Meter, Watch};
 use crate::web::Resume;
 use crate::{Cache, Client, Location, Request, TransferError, folder};
-use hatchery_image::progress::{Stage, Unit};
+use hatchery_image::progress::{Interrupted, Stage, Unit};
 use hatchery_image::{Progress, Sha256};
 use reqwest::StatusCode;
 use std::fs::File;
@@ -18,6 +18,11 @@ use url::Url;
 /// How often in a row a broken transfer is taken up at the same location
 /// while each try still brings new bytes.
 const RESUMES_MAX: usize = 8;
+
+/// Told of a file while it arrives: the file, to be read at any offset below
+/// the number of bytes that are there, and that number, which becomes smaller
+/// when a transfer has to begin anew. False ends the download.
+pub type Arrival<'a> = &'a mut dyn FnMut(&File, u64) -> bool;
 
 /// One file on its way into the cache.
 struct Download<'a> {
@@ -39,12 +44,30 @@ impl Client {
         cache: &Cache,
         progress: &Progress,
     ) -> Result<File, TransferError> {
+        self.download_arriving(request, cache, progress, &mut |_, _| true)
+    }
+
+    /// The same; `arrival` is told of a file that comes from a web server
+    /// while it arrives. What is handed out in the end may be another file:
+    /// one that lay in the cache, or was put there by another process.
+    ///
+    /// # Errors
+    /// As [`Self::download`]; [`TransferError::Interrupted`] if `arrival`
+    /// ended it.
+    pub fn download_arriving(
+        &self,
+        request: &Request,
+        cache: &Cache,
+        progress: &Progress,
+        arrival: Arrival<'_>,
+    ) -> Result<File, TransferError> {
         let running = progress.begin(Stage::Download, request.size, Unit::Bytes);
         let watch = Watch {
             progress,
             abandoned: &AtomicBool::new(false),
         };
-        self.download_one(request, cache, &mut Meter::new(Some(&running)), watch)
+        let mut meter = Meter::new(Some(&running));
+        self.download_told(request, cache, &mut meter, watch, arrival)
     }
 
     /// The same, as part of something larger.
@@ -54,6 +77,17 @@ impl Client {
         cache: &Cache,
         meter: &mut Meter<'_>,
         watch: Watch<'_>,
+    ) -> Result<File, TransferError> {
+        self.download_told(request, cache, meter, watch, &mut |_, _| true)
+    }
+
+    fn download_told(
+        &self,
+        request: &Request,
+        cache: &Cache,
+        meter: &mut Meter<'_>,
+        watch: Watch<'_>,
+        arrival: Arrival<'_>,
     ) -> Result<File, TransferError> {
         let (Some(digest), Some(size)) = (request.sha256, request.size) else {
             return Err(TransferError::Unpinned {
@@ -85,7 +119,7 @@ impl Client {
             Location::Http(_) if self.inner.settings.offline => Err(Failure::Offline.into()),
             Location::Http(base) => match opened(&mut part, cache, digest, watch)? {
                 Err(file) => Ok(file),
-                Ok(part) => download.fetch_web(&join(base, path), part, meter),
+                Ok(part) => download.fetch_web(&join(base, path), part, meter, arrival),
             },
         })
         .inspect(|_| meter.reached(size))
@@ -95,7 +129,13 @@ impl Client {
 impl Download<'_> {
     /// From one web server: takes up a broken transfer while it gets on, and
     /// fetches a resumed file with a wrong digest anew, once.
-    fn fetch_web(&self, url: &Url, part: &mut Part, meter: &mut Meter<'_>) -> Result<File, Stop> {
+    fn fetch_web(
+        &self,
+        url: &Url,
+        part: &mut Part,
+        meter: &mut Meter<'_>,
+        arrival: Arrival<'_>,
+    ) -> Result<File, Stop> {
         let mut resumes = 0;
         let mut anew = false;
         loop {
@@ -106,7 +146,7 @@ impl Download<'_> {
             let arrived = if before == self.size {
                 Ok(())
             } else {
-                self.client.block_on(self.append(url, part, meter))
+                self.client.block_on(self.append(url, part, meter, arrival))
             };
             let whole = part.is_whole();
             match arrived.and_then(|()| part.commit()) {
@@ -129,7 +169,13 @@ impl Download<'_> {
     }
 
     /// Asks for what is missing and appends what arrives.
-    async fn append(&self, url: &Url, part: &mut Part, meter: &mut Meter<'_>) -> Result<(), Stop> {
+    async fn append(
+        &self,
+        url: &Url,
+        part: &mut Part,
+        meter: &mut Meter<'_>,
+        arrival: Arrival<'_>,
+    ) -> Result<(), Stop> {
         let settings = &self.client.settings;
         let address = displayed(url);
         let resume = Resume {
@@ -150,7 +196,10 @@ impl Download<'_> {
         receive(opening, self.request, settings, self.watch, |chunk| {
             part.write(chunk)?;
             meter.reached(part.length());
-            Ok(())
+            if arrival(part.reader(), part.length()) {
+                return Ok(());
+            }
+            Err(Stop::Fatal(Interrupted.into()))
         })
         .await
     }

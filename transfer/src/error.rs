@@ -160,6 +160,9 @@ pub enum Failure {
     /// A span of bytes that was not asked for.
     #[error("the server sent another range than it was asked for")]
     Range,
+    /// A whole file where its end was asked for.
+    #[error("the server hands out whole files only")]
+    NoRanges,
     /// Content that is compressed for transport, unasked.
     #[error("the server encoded it as {0:?}, which was not asked for")]
     Encoded(String),

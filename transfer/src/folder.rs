@@ -52,6 +52,26 @@ pub(crate) fn read(
     Ok(bytes)
 }
 
+/// The end of a file, from `offset` on.
+pub(crate) fn end(
+    folder: &Path,
+    path: &RelativePath,
+    request: &Request,
+    offset: u64,
+    watch: Watch<'_>,
+) -> Result<Vec<u8>, Stop> {
+    let (mut file, length) = open(folder, path)?;
+    check_length(length, request)?;
+    watch.check()?;
+    file.seek(io::SeekFrom::Start(offset))
+        .map_err(Failure::Read)?;
+    let mut bytes = Vec::new();
+    file.take(length.saturating_sub(offset))
+        .read_to_end(&mut bytes)
+        .map_err(Failure::Read)?;
+    Ok(bytes)
+}
+
 /// The file where it lies, if that is safe; otherwise nothing.
 pub(crate) fn in_place(
     folder: &Path,

@@ -21,6 +21,7 @@ mod web;
 
 pub use cache::Cache;
 pub use client::{Client, Settings};
+pub use download::Arrival;
 pub use error::{Attempt, Failure, TransferError};
 pub use location::{InvalidLocation, Location};
 pub use request::Request;

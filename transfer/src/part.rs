@@ -31,6 +31,8 @@ pub(crate) struct Part {
     target: PathBuf,
     digest: Sha256,
     file: File,
+    /// The same file, to be read by others while it is filled.
+    reader: File,
     /// Length and digest of what is in `file`.
     so_far: Hashing<Sink>,
     /// Whether all of it came in one answer.
@@ -68,9 +70,9 @@ impl Part {
                 .open(&path)
                 .map_err(host("create", &path))?;
             lock(&file, &path, watch)?;
-            if !is_named(&file, &path) {
+            let Some(reader) = reader(&file, &path)? else {
                 continue;
-            }
+            };
             if let Some(complete) = cache.open_verified(digest)? {
                 let _ = fs::remove_file(&path);
                 return Ok(Found::Complete(complete));
@@ -80,6 +82,7 @@ impl Part {
                 target,
                 digest,
                 file,
+                reader,
                 so_far: Hashing::new(io::sink()),
                 whole: true,
                 committed: false,
@@ -116,6 +119,11 @@ impl Part {
     /// How many bytes are there.
     pub(crate) fn length(&self) -> u64 {
         self.so_far.length()
+    }
+
+    /// The file itself, to be read while it is filled.
+    pub(crate) fn reader(&self) -> &File {
+        &self.reader
     }
 
     /// Whether all bytes came in one answer from one place.
@@ -219,6 +227,15 @@ fn lock(file: &File, path: &Path, watch: Watch<'_>) -> Result<(), TransferError>
             Err(e) => return Err(host("lock", path)(e.into())),
         }
     }
+}
+
+/// The same file for reading only, if `path` still leads to it.
+fn reader(file: &File, path: &Path) -> Result<Option<File>, TransferError> {
+    let reader = match File::open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(host("open", path))?,
+    };
+    Ok((is_named(file, path) && is_named(&reader, path)).then_some(reader))
 }
 
 /// Whether `path` still leads to this open file.

@@ -43,6 +43,8 @@ pub(crate) fn helper() -> Option<ExitCode> {
         CONFINE => Some(hatchery_builder::confine::helper_main()),
         #[cfg(feature = "import")]
         CHECK => Some(hatchery_importer::check::helper_main()),
+        #[cfg(feature = "import")]
+        UNPACK => Some(hatchery_importer::unpack::helper_main()),
         _ => None,
     }
 }
@@ -57,6 +59,10 @@ fn helper_argv(kind: &str) -> Vec<OsString> {
 /// First argument of the helper that boots a machine to look at it.
 #[cfg(feature = "import")]
 pub(crate) const CHECK: &str = "__check";
+
+/// First argument of the helper that unpacks an archive.
+#[cfg(feature = "import")]
+pub(crate) const UNPACK: &str = "__unpack";
 
 /// First argument of the helper that runs programs inside a tree.
 #[cfg(feature = "build")]

@@ -81,6 +81,13 @@ pub enum ArchiveError {
         #[source]
         source: io::Error,
     },
+    /// A frame cannot be decompressed, though its digest is right.
+    #[error("cannot decompress a frame of the archive")]
+    Frame {
+        /// What the decompressor said.
+        #[source]
+        source: io::Error,
+    },
     /// The archive is not the one that was signed.
     #[error("the archive {file} differs from what is signed: {what}")]
     Differs {

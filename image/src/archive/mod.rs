@@ -11,12 +11,14 @@
 //!   that the bytes depend neither on threads nor on the file system.
 //! - [`toc`] is the table of contents, [`replay`] the way back to the tar.
 //! - [`unpack`] creates what a [`VerifiedArchive`] holds, through
-//!   [`crate::place`] alone.
+//!   [`crate::place`] alone; [`unpack_arriving`] does so while an archive is
+//!   still [`Arriving`].
 //!
 //! It knows nothing of signatures (a digest comes with the verified manifest)
 //! and chooses no place: packing writes where it is told to, unpacking into
 //! the root that it is given.
 
+mod arriving;
 mod batch;
 mod compress;
 mod entries;
@@ -40,12 +42,13 @@ mod walk;
 mod xattrs;
 mod xz;
 
+pub use arriving::Arriving;
 pub use entries::{Entry, Kind};
 pub use error::ArchiveError;
 pub use frames::{FRAMES_MAX, FrameCache, compress_ahead};
 pub use replay::replay;
 pub use tar_stream::TarStream;
-pub use unpack::unpack;
+pub use unpack::{unpack, unpack_arriving};
 pub use verified::VerifiedArchive;
 
 use crate::digest::Hashing;

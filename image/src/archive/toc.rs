@@ -220,8 +220,12 @@ impl<'a> Reader<zstd::stream::read::Decoder<'static, io::BufReader<&'a [u8]>>> {
     }
 }
 
-/// The frames of a table that is read piecewise, without its entries.
-pub(super) fn frames(content: impl Read) -> Result<Frames, ArchiveError> {
+/// The frames of a table that is read piecewise, without its entries. The
+/// digest of its bytes must have been compared with the signed one.
+///
+/// # Errors
+/// It is not a table of contents, or one beyond the limits.
+pub fn frames(content: impl Read) -> Result<Frames, ArchiveError> {
     let mut decoder = zstd::stream::read::Decoder::new(content).map_err(broken)?;
     decoder.window_log_max(WINDOW_LOG_MAX).map_err(broken)?;
     Ok(Reader::decompressed(decoder)?.frames)

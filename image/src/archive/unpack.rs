@@ -9,15 +9,17 @@
 //! later entry replace an earlier one of the same type, as with GNU tar.
 
 use super::ArchiveError;
+use super::arriving::Arriving;
 use super::entries::{Entries, Entry, Kind, Source};
 use super::limits::Budget;
 use super::stream;
-use super::toc::Frame;
+use super::toc::{Frame, Frames};
 use super::verified::VerifiedArchive;
 use crate::manifest::Unpacked;
 use crate::place::{self, FileType, Node, PlaceError, Placer, Resolve, Root};
 use crate::progress::{Progress, Running, Stage, Unit};
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -28,7 +30,7 @@ const THREADS_MAX: usize = 8;
 
 /// Memory that all of them may take for frames, in bytes: each holds one
 /// compressed and one uncompressed.
-const MEMORY: u64 = 80 << 20;
+const MEMORY: u64 = 56 << 20;
 
 /// Progress is reported after so many bytes.
 const REPORTED: u64 = 1 << 20;
@@ -52,22 +54,38 @@ pub fn unpack(
     progress: &Progress,
 ) -> Result<(), ArchiveError> {
     let running = progress.begin(Stage::Unpack, Some(limits.bytes), Unit::Bytes);
-    let unpacking = Unpacking {
-        root: root.with(Resolve::Beneath)?,
-        budget: Budget::new(limits),
-        running: &running,
-    };
+    let unpacking = Unpacking::new(root, limits, &running)?;
     match archive.frames()? {
         Some(table) => {
-            let each = table.frames.iter().map(|f| f.uncompressed + f.length);
-            let fit = MEMORY / each.max().unwrap_or(1).max(1);
-            let fit = usize::try_from(fit).unwrap_or(usize::MAX);
-            let threads = threads.min(fit).clamp(1, THREADS_MAX);
-            unpacking.frames(archive, &table.frames, threads)
+            let fetch = |frame: &Frame, buffer| archive.frame(frame, buffer);
+            unpacking.frames(&fetch, &table.frames, threads)
         }
         None => unpacking.stream(archive, threads),
     }
 }
+
+/// The same for an archive that is still arriving, with the table of contents
+/// that its signed manifest names.
+///
+/// # Errors
+/// As [`unpack`]; [`ArchiveError::Stopped`] if no more of it will come.
+pub fn unpack_arriving(
+    archive: &Arriving,
+    table: &Frames,
+    root: &Root,
+    limits: &Unpacked,
+    threads: usize,
+    progress: &Progress,
+) -> Result<(), ArchiveError> {
+    let running = progress.begin(Stage::Unpack, Some(limits.bytes), Unit::Bytes);
+    let unpacking = Unpacking::new(root, limits, &running)?;
+    let fetch = |frame: &Frame, buffer| archive.frame(frame, buffer);
+    unpacking.frames(&fetch, &table.frames, threads)
+}
+
+/// How a compressed frame is had, compared with its digest; the buffer is
+/// used again.
+type Fetch<'a> = &'a (dyn Fn(&Frame, Vec<u8>) -> Result<Vec<u8>, ArchiveError> + Sync);
 
 /// What all threads share.
 struct Unpacking<'a> {
@@ -92,13 +110,25 @@ enum Order {
     Tar,
 }
 
-impl Unpacking<'_> {
+impl<'r> Unpacking<'r> {
+    fn new(root: &Root, limits: &Unpacked, running: &'r Running) -> Result<Self, ArchiveError> {
+        Ok(Self {
+            root: root.with(Resolve::Beneath)?,
+            budget: Budget::new(limits),
+            running,
+        })
+    }
+
     fn frames(
         &self,
-        archive: &VerifiedArchive,
+        fetch: Fetch<'_>,
         frames: &[Frame],
         threads: usize,
     ) -> Result<(), ArchiveError> {
+        let each = frames.iter().map(|f| f.uncompressed + f.length);
+        let fit = MEMORY / each.max().unwrap_or(1).max(1);
+        let fit = usize::try_from(fit).unwrap_or(usize::MAX);
+        let threads = threads.min(fit).clamp(1, THREADS_MAX);
         let groups = groups(frames);
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
@@ -118,7 +148,7 @@ impl Unpacking<'_> {
                         }
                         let last = index + 1 == groups.len();
                         let frames = &frames[groups[index].clone()];
-                        let result = self.group(archive, frames, last, &mut worker);
+                        let result = self.group(fetch, frames, last, &mut worker);
                         if result.is_err() {
                             stop.store(true, Ordering::Relaxed);
                         }
@@ -144,17 +174,17 @@ impl Unpacking<'_> {
     /// One frame and those that continue its last file.
     fn group<'w>(
         &self,
-        archive: &VerifiedArchive,
+        fetch: Fetch<'_>,
         frames: &[Frame],
         last: bool,
         worker: &mut Worker<'w>,
     ) -> Result<Later, ArchiveError> {
         let source = FrameSource {
-            archive,
+            fetch,
             running: self.running,
             frames: frames.iter(),
             compressed: std::mem::take(&mut worker.compressed),
-            decompressor: decompressor(archive)?,
+            decompressor: zstd::bulk::Decompressor::new().map_err(undecoded)?,
         };
         let mut entries = Entries::new(source, std::mem::take(&mut worker.buffer));
         let mut later = Later::default();
@@ -338,17 +368,15 @@ fn groups(frames: &[Frame]) -> Vec<Range<usize>> {
 
 /// Tar bytes from one frame after another.
 struct FrameSource<'a> {
-    archive: &'a VerifiedArchive,
+    fetch: Fetch<'a>,
     running: &'a Running,
     frames: std::slice::Iter<'a, Frame>,
     compressed: Vec<u8>,
     decompressor: zstd::bulk::Decompressor<'static>,
 }
 
-fn decompressor(
-    archive: &VerifiedArchive,
-) -> Result<zstd::bulk::Decompressor<'static>, ArchiveError> {
-    zstd::bulk::Decompressor::new().map_err(|e| archive.failed("set up zstd", e))
+fn undecoded(source: io::Error) -> ArchiveError {
+    ArchiveError::Frame { source }
 }
 
 impl Source for FrameSource<'_> {
@@ -357,21 +385,18 @@ impl Source for FrameSource<'_> {
         let Some(frame) = self.frames.next() else {
             return Ok(false);
         };
-        self.compressed = self
-            .archive
-            .frame(frame, std::mem::take(&mut self.compressed))?;
+        self.compressed = (self.fetch)(frame, std::mem::take(&mut self.compressed))?;
         let length = usize::try_from(frame.uncompressed).expect("a frame is bounded");
-        let fail = |e| self.archive.failed("decompress a frame", e);
         let n = if out.is_empty() {
             out.reserve_exact(length);
             self.decompressor
                 .decompress_to_buffer(&self.compressed, out)
-                .map_err(fail)?
+                .map_err(undecoded)?
         } else {
             let more = self
                 .decompressor
                 .decompress(&self.compressed, length)
-                .map_err(fail)?;
+                .map_err(undecoded)?;
             out.extend_from_slice(&more);
             more.len()
         };

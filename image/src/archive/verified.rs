@@ -120,7 +120,9 @@ impl VerifiedArchive {
 
     fn span(&self, span: &Span) -> Result<Vec<u8>, ArchiveError> {
         self.check_span(span)?;
-        let bytes = self.bytes(span.offset, span.length, Vec::new())?;
+        let mut bytes = Vec::new();
+        let (offset, length) = (span.offset, span.length);
+        read_at(&self.file, &self.archive, offset, length, &mut bytes)?;
         self.compare(span, Sha256::of(&bytes))?;
         Ok(bytes)
     }
@@ -142,26 +144,12 @@ impl VerifiedArchive {
     }
 
     /// A compressed frame, compared with its digest; `buffer` is used again.
-    pub(super) fn frame(&self, frame: &Frame, buffer: Vec<u8>) -> Result<Vec<u8>, ArchiveError> {
-        let bytes = self.bytes(frame.offset, frame.length, buffer)?;
-        if Sha256::of(&bytes) != frame.sha256 {
-            let what = format!("the frame at offset {} has another digest", frame.offset);
-            return Err(differs(&self.archive, what));
-        }
-        Ok(bytes)
-    }
-
-    fn bytes(
+    pub(super) fn frame(
         &self,
-        offset: u64,
-        length: u64,
+        frame: &Frame,
         mut buffer: Vec<u8>,
     ) -> Result<Vec<u8>, ArchiveError> {
-        let length = usize::try_from(length).map_err(|_| ArchiveError::table("it is too long"))?;
-        buffer.resize(length, 0);
-        self.file
-            .read_exact_at(&mut buffer, offset)
-            .map_err(|e| failed(&self.archive, "read a part of it", e))?;
+        self::frame(&self.file, &self.archive, frame, &mut buffer)?;
         Ok(buffer)
     }
 
@@ -175,6 +163,34 @@ impl VerifiedArchive {
     pub(super) fn failed(&self, doing: &'static str, source: io::Error) -> ArchiveError {
         failed(&self.archive, doing, source)
     }
+}
+
+/// Reads a compressed frame into `buffer` and compares it with its digest.
+pub(super) fn frame(
+    file: &File,
+    archive: &manifest::Archive,
+    frame: &Frame,
+    buffer: &mut Vec<u8>,
+) -> Result<(), ArchiveError> {
+    read_at(file, archive, frame.offset, frame.length, buffer)?;
+    if Sha256::of(buffer) == frame.sha256 {
+        return Ok(());
+    }
+    let what = format!("the frame at offset {} has another digest", frame.offset);
+    Err(differs(archive, what))
+}
+
+fn read_at(
+    file: &File,
+    archive: &manifest::Archive,
+    offset: u64,
+    length: u64,
+    buffer: &mut Vec<u8>,
+) -> Result<(), ArchiveError> {
+    let length = usize::try_from(length).map_err(|_| ArchiveError::table("it is too long"))?;
+    buffer.resize(length, 0);
+    file.read_exact_at(buffer, offset)
+        .map_err(|e| failed(archive, "read a part of it", e))
 }
 
 struct At<'a> {

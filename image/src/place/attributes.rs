@@ -64,28 +64,45 @@ pub(super) fn of_directory(directory: &OwnedFd, entry: &Entry<'_>) -> Result<(),
     rustix::fs::futimens(directory, &times(entry)).map_err(system("set the time of", entry.path))
 }
 
+/// What cannot be opened, in its parent directory.
+#[derive(Clone, Copy)]
+pub(super) struct Named<'a> {
+    pub(super) parent: BorrowedFd<'a>,
+    pub(super) name: &'a [u8],
+    /// Its clean path, where the root is the process's own ([`super::Root::own`]).
+    pub(super) from_own_root: Option<&'a [u8]>,
+}
+
+impl Named<'_> {
+    /// A path of the process by which a call reaches it that takes no
+    /// directory handle: from the process's own root, or else by the handle's
+    /// name in /proc.
+    fn path(self) -> Vec<u8> {
+        let mut path = match self.from_own_root {
+            Some(path) => return [b"/", path].concat(),
+            None => format!("/proc/self/fd/{}/", self.parent.as_raw_fd()).into_bytes(),
+        };
+        path.extend_from_slice(self.name);
+        path
+    }
+}
+
 /// Of a symbolic link: it has no mode.
-pub(super) fn of_link(
-    parent: BorrowedFd<'_>,
-    name: &[u8],
-    entry: &Entry<'_>,
-) -> Result<(), PlaceError> {
+pub(super) fn of_link(at: Named<'_>, entry: &Entry<'_>) -> Result<(), PlaceError> {
+    let (parent, name) = (at.parent, at.name);
     let (uid, gid) = owner(entry)?;
     rustix::fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(system("set the owner of", entry.path))?;
     if !entry.xattrs.is_empty() {
-        set_by_path(parent, name, entry)?;
+        set_by_path(at, entry)?;
     }
     rustix::fs::utimensat(parent, name, &times(entry), AtFlags::SYMLINK_NOFOLLOW)
         .map_err(system("set the time of", entry.path))
 }
 
 /// Of a device or FIFO, which must not be opened.
-pub(super) fn of_special(
-    parent: BorrowedFd<'_>,
-    name: &[u8],
-    entry: &Entry<'_>,
-) -> Result<(), PlaceError> {
+pub(super) fn of_special(at: Named<'_>, entry: &Entry<'_>) -> Result<(), PlaceError> {
+    let (parent, name) = (at.parent, at.name);
     let (uid, gid) = owner(entry)?;
     rustix::fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(system("set the owner of", entry.path))?;
@@ -102,20 +119,24 @@ pub(super) fn of_special(
             path: entry.path.to_vec(),
         });
     }
-    let itself = format!("/proc/self/fd/{}", held.as_raw_fd());
-    rustix::fs::chmod(itself, mode(entry)).map_err(system("set the mode of", entry.path))?;
+    let itself = match at.from_own_root {
+        // Nobody else has this root, and what is in it is not replaced.
+        Some(_) => at.path(),
+        None => format!("/proc/self/fd/{}", held.as_raw_fd()).into_bytes(),
+    };
+    rustix::fs::chmod(itself.as_slice(), mode(entry))
+        .map_err(system("set the mode of", entry.path))?;
     if !entry.xattrs.is_empty() {
-        set_by_path(parent, name, entry)?;
+        set_by_path(at, entry)?;
     }
     rustix::fs::utimensat(parent, name, &times(entry), AtFlags::SYMLINK_NOFOLLOW)
         .map_err(system("set the time of", entry.path))
 }
 
 /// Extended attributes of what cannot be opened. Before Linux 6.13 these
-/// calls take no directory handle, so the handle's own name in /proc is used.
-fn set_by_path(parent: BorrowedFd<'_>, name: &[u8], entry: &Entry<'_>) -> Result<(), PlaceError> {
-    let mut path = format!("/proc/self/fd/{}/", parent.as_raw_fd()).into_bytes();
-    path.extend_from_slice(name);
+/// calls take no directory handle.
+fn set_by_path(at: Named<'_>, entry: &Entry<'_>) -> Result<(), PlaceError> {
+    let path = at.path();
     for (attribute, value) in entry.xattrs {
         rustix::fs::lsetxattr(
             path.as_slice(),

@@ -155,6 +155,8 @@ pub enum Placed {
 pub struct Root {
     fd: OwnedFd,
     resolve: Resolve,
+    /// Whether it is the process's own root directory.
+    is_own: bool,
     /// Directories made because an entry's parent was missing.
     implied: AtomicU64,
 }
@@ -173,7 +175,21 @@ impl Root {
         Ok(Self {
             fd,
             resolve,
+            is_own: false,
             implied: AtomicU64::new(0),
+        })
+    }
+
+    /// The process's own root directory, for a helper that has entered the
+    /// tree it fills. It needs no /proc in it.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn own(resolve: Resolve) -> Result<Self, PlaceError> {
+        let root = Self::open(Path::new("/"), resolve)?;
+        Ok(Self {
+            is_own: true,
+            ..root
         })
     }
 
@@ -196,6 +212,7 @@ impl Root {
         Ok(Self {
             fd,
             resolve,
+            is_own: self.is_own,
             implied: AtomicU64::new(0),
         })
     }

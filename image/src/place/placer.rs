@@ -1,5 +1,6 @@
 //! Creates one entry after another, for one thread.
 
+use super::attributes::Named;
 use super::error::system;
 use super::fill::{Body, fill};
 use super::parents::Parents;
@@ -115,7 +116,13 @@ impl<'r> Placer<'r> {
             return self.link(entry, path, target);
         }
         let (parent, name) = split(path);
+        let from_own_root = self.parents.root().is_own.then_some(path);
         let parent = self.parents.made(parent, entry.path)?;
+        let at = Named {
+            parent,
+            name,
+            from_own_root,
+        };
         let owner_only = Mode::from_raw_mode(0o600);
         match entry.node {
             Node::Directory => {
@@ -144,26 +151,18 @@ impl<'r> Placer<'r> {
             }
             Node::Symlink(target) => {
                 if created(rustix::fs::symlinkat(target, parent, name), entry)? {
-                    attributes::of_link(parent, name, entry)?;
+                    attributes::of_link(at, entry)?;
                     return Ok(Created::Done);
                 }
                 Ok(Created::InTheWay)
             }
-            Node::Character(major, minor) => special(
-                parent,
-                name,
-                entry,
-                FileType::CharacterDevice,
-                makedev(major, minor),
-            ),
-            Node::Block(major, minor) => special(
-                parent,
-                name,
-                entry,
-                FileType::BlockDevice,
-                makedev(major, minor),
-            ),
-            Node::Fifo => special(parent, name, entry, FileType::Fifo, 0),
+            Node::Character(major, minor) => {
+                special(at, entry, FileType::CharacterDevice, makedev(major, minor))
+            }
+            Node::Block(major, minor) => {
+                special(at, entry, FileType::BlockDevice, makedev(major, minor))
+            }
+            Node::Fifo => special(at, entry, FileType::Fifo, 0),
             Node::HardLink(_) => unreachable!("handled above"),
         }
     }
@@ -276,15 +275,15 @@ fn created(result: Result<(), Errno>, entry: &Entry<'_>) -> Result<bool, PlaceEr
 }
 
 fn special(
-    parent: BorrowedFd<'_>,
-    name: &[u8],
+    at: Named<'_>,
     entry: &Entry<'_>,
     kind: FileType,
     device: u64,
 ) -> Result<Created, PlaceError> {
-    match rustix::fs::mknodat(parent, name, kind, Mode::from_raw_mode(0o600), device) {
+    let mode = Mode::from_raw_mode(0o600);
+    match rustix::fs::mknodat(at.parent, at.name, kind, mode, device) {
         Ok(()) => {
-            attributes::of_special(parent, name, entry)?;
+            attributes::of_special(at, entry)?;
             Ok(Created::Done)
         }
         Err(Errno::EXIST) => Ok(Created::InTheWay),

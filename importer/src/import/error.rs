@@ -1,5 +1,6 @@
 //! Why an import failed, and of what kind that is.
 
+use super::ImportRequest;
 use crate::Reference;
 use crate::host::Unsuitable;
 use crate::image::ImageError;
@@ -10,10 +11,9 @@ use crate::record::RecordError;
 use crate::repository::RepositoryError;
 use crate::settings::SettingsError;
 use crate::space::SpaceError;
+use crate::unpack::{Failure, UnpackError};
 use hatchery_image::MachineName;
-use hatchery_image::archive::ArchiveError;
 use hatchery_image::durable::DurableError;
-use hatchery_image::place::PlaceError;
 use hatchery_image::progress::Interrupted;
 use hatchery_image::settings::nspawn::{Contradiction, NspawnError};
 use hatchery_transfer::TransferError;
@@ -88,9 +88,6 @@ pub enum ImportError {
     /// The hidden tree cannot be made.
     #[error("cannot make the machine's tree")]
     Staging(#[source] DurableError),
-    /// The hidden tree cannot be written to.
-    #[error("cannot open the machine's tree")]
-    Root(#[source] PlaceError),
     /// The archive cannot be unpacked.
     #[error("cannot unpack {image}")]
     Unpack {
@@ -98,7 +95,7 @@ pub enum ImportError {
         image: Reference,
         /// Which entry, and why.
         #[source]
-        source: ArchiveError,
+        source: UnpackError,
     },
     /// The finished tree cannot be shown.
     #[error("cannot put the machine into its place")]
@@ -138,6 +135,17 @@ pub enum Kind {
 }
 
 impl ImportError {
+    pub(super) fn of_unpacking(failure: Failure, request: &ImportRequest) -> Self {
+        let image = request.reference.clone();
+        match failure {
+            Failure::Fetch(error) => error.into(),
+            Failure::Unpack(UnpackError::Interrupted(interrupted)) => {
+                Self::Interrupted(interrupted)
+            }
+            Failure::Unpack(source) => Self::Unpack { image, source },
+        }
+    }
+
     /// What kind of failure it is.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -151,7 +159,12 @@ impl ImportError {
             | Self::Lock(LockError::Busy { .. })
             | Self::Contradiction(_)
             | Self::Settings(SettingsError::Exist { .. }) => Kind::Conflict,
-            Self::Unsuitable { .. } | Self::Space(_) => Kind::Host,
+            Self::Unsuitable { .. }
+            | Self::Space(_)
+            | Self::Unpack {
+                source: UnpackError::NotConfined { .. },
+                ..
+            } => Kind::Host,
             Self::Limit(LimitError::Interrupted(_)) | Self::Interrupted(_) => Kind::Interrupted,
             Self::Limit(_) => Kind::Host,
             _ => Kind::Other,

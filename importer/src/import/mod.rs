@@ -17,12 +17,11 @@ use crate::image::{self, Image};
 use crate::machines::Machines;
 use crate::record::{Record, Records};
 use crate::settings::Installed;
+use crate::unpack::{self, Unpacking};
 use crate::{limit, repository, settings, tree};
 use hatchery_image::Verified;
-use hatchery_image::archive;
 use hatchery_image::catalog::Catalog;
 use hatchery_image::durable::{Existing, Staging};
-use hatchery_image::place::{Resolve, Root};
 use hatchery_image::progress::{Progress, Stage};
 use hatchery_transfer::{Cache, Client};
 use std::io;
@@ -54,14 +53,18 @@ pub fn import(request: &ImportRequest, progress: &Progress) -> Result<Imported, 
     // Whatever can be refused is refused before the download.
     early::refuse(&machines, &cache, &image, request)?;
     let settings = early::settings(&image, &records, request, &client, progress)?;
-    let archive = image.fetch_archive(&client, &cache, progress)?;
-    progress.check().map_err(ImportError::Interrupted)?;
 
     // Hidden, limited before the first byte, and whole.
     machines.sweep()?;
     let staging = machines.staging().map_err(ImportError::Staging)?;
     let limit = set_limit(&machines, staging.path(), &image, request, progress)?;
-    unpack(&archive, &staging, &image, request, progress)?;
+    let unpacking = Unpacking {
+        helper: &request.helper,
+        tree: staging.path(),
+        threads: request.threads,
+    };
+    unpack::fetch_and_unpack(&image, &client, &cache, &unpacking, progress)
+        .map_err(|failure| ImportError::of_unpacking(failure, request))?;
     progress.check().map_err(ImportError::Interrupted)?;
 
     // Shown: settings, tree, record.
@@ -146,23 +149,6 @@ fn set_limit(
         None => limit::join(machines, path)?,
     }
     Ok(bytes)
-}
-
-fn unpack(
-    archive: &archive::VerifiedArchive,
-    staging: &Staging,
-    image: &Image,
-    request: &ImportRequest,
-    progress: &Progress,
-) -> Result<(), ImportError> {
-    let root = Root::open(staging.path(), Resolve::Beneath).map_err(ImportError::Root)?;
-    let limits = &image.manifest.unpacked;
-    archive::unpack(archive, &root, limits, request.threads, progress).map_err(|source| {
-        ImportError::Unpack {
-            image: request.reference.clone(),
-            source,
-        }
-    })
 }
 
 fn install(

@@ -5,6 +5,7 @@ use hatchery_image::settings::Nspawn;
 use hatchery_image::{Architecture, Fingerprint, MachineName, Version};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What to import, and how.
@@ -33,6 +34,8 @@ pub struct ImportRequest {
     pub accept_unsuitable: bool,
     /// Threads that unpack.
     pub threads: usize,
+    /// argv of the hidden subcommand that calls [`crate::unpack::helper_main`].
+    pub helper: Vec<OsString>,
     /// The time.
     pub now: Timestamp,
 }

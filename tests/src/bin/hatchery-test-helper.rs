@@ -13,6 +13,7 @@ fn main() -> ExitCode {
     match arguments[..] {
         ["__confine"] => hatchery_builder::confine::helper_main(),
         ["__check"] => helper_main(),
+        ["__unpack"] => hatchery_importer::unpack::helper_main(),
         ["check", root] => {
             let options = CheckOptions {
                 helper: vec!["/proc/self/exe".into(), "__check".into()],

@@ -14,6 +14,9 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+/// The program that unpacks for the library.
+const HELPER: &str = env!("CARGO_BIN_EXE_hatchery-test-helper");
+
 /// A repository on disk, and what its images are made of.
 pub(crate) struct Street {
     pub(crate) yard: Yard,
@@ -103,6 +106,7 @@ impl Street {
             force: false,
             accept_unsuitable: false,
             threads: 2,
+            helper: vec![HELPER.into(), "__unpack".into()],
             now: now(),
         }
     }

@@ -1,0 +1,125 @@
+//! What the process that unpacks gives up before it reads a byte of an
+//! archive.
+//!
+//! - Its root directory becomes the tree: a mount namespace of its own in
+//!   which nothing else is mounted, and there without set-uid programs,
+//!   devices and execution. Where the root of this process is no mount (in a
+//!   chroot), it is entered with chroot instead, whose way out needs a
+//!   capability that is gone afterwards.
+//! - Its network namespace has no interface.
+//! - It keeps the six capabilities that making files of any owner takes.
+//! - It can make no other system calls than those of [`super::filter`].
+//! - It is killed when the import ends, however that ends.
+
+use super::filter;
+use nix::sched::{CloneFlags, unshare};
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+use rustix::process::{Resource, Rlimit, Signal};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+use std::path::Path;
+
+/// What making files of any kind and owner takes.
+const CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::FSETID)
+    .union(CapabilitySet::MKNOD)
+    .union(CapabilitySet::SETFCAP);
+
+/// Files that may be open at once: parent directories, for each thread.
+const OPEN_FILES: u64 = 1024;
+
+/// A step that failed.
+pub(super) struct ConfineError {
+    pub(super) step: &'static str,
+    pub(super) errno: Errno,
+}
+
+fn failed<E: Into<Errno>>(step: &'static str) -> impl FnOnce(E) -> ConfineError {
+    move |errno| ConfineError {
+        step,
+        errno: errno.into(),
+    }
+}
+
+/// Gives everything up but the tree.
+pub(super) fn enter(tree: &Path) -> Result<(), ConfineError> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(failed("ask for the end"))?;
+    // A helper has no business with the umask of whoever called.
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    let flags = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET;
+    unshare(flags).map_err(|e| ConfineError {
+        step: "make namespaces",
+        errno: Errno::from_raw_os_error(e as i32),
+    })?;
+    enter_tree(tree)?;
+    let limit = |resource, most| {
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        // One that is lower already stays.
+        let _ = rustix::process::setrlimit(resource, limit);
+    };
+    limit(Resource::Core, 0);
+    limit(Resource::Nofile, OPEN_FILES);
+    limit_capabilities().map_err(failed("give up capabilities"))?;
+    rustix::thread::set_no_new_privs(true).map_err(failed("forbid new privileges"))?;
+    filter::apply().map_err(failed("limit the system calls"))
+}
+
+fn enter_tree(tree: &Path) -> Result<(), ConfineError> {
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    match rustix::mount::mount_change("/", private) {
+        // The root of a chroot is no mount.
+        Ok(()) | Err(Errno::INVAL) => {}
+        Err(errno) => return Err(failed("separate the mounts")(errno)),
+    }
+    rustix::mount::mount_bind(tree, tree).map_err(failed("mount the tree"))?;
+    let fewer = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::BIND;
+    rustix::mount::mount_remount(tree, fewer, "").map_err(failed("restrict the tree's mount"))?;
+    rustix::process::chdir(tree).map_err(failed("enter the tree"))?;
+    match rustix::process::pivot_root(".", ".") {
+        // What was the root lies over the tree, and goes.
+        Ok(()) => rustix::mount::unmount(".", UnmountFlags::DETACH)
+            .map_err(failed("unmount everything else"))?,
+        Err(Errno::INVAL) => {
+            rustix::process::chroot(".").map_err(failed("enter the tree for good"))?;
+        }
+        Err(errno) => return Err(failed("make the tree the root")(errno)),
+    }
+    rustix::process::chdir("/").map_err(failed("enter the tree"))
+}
+
+fn limit_capabilities() -> Result<(), Errno> {
+    let has = rustix::thread::capabilities(None)?.permitted;
+    for bit in 0..u64::BITS {
+        let capability = CapabilitySet::from_bits_retain(1 << bit);
+        if CAPABILITIES.contains(capability) {
+            continue;
+        }
+        match rustix::thread::remove_capability_from_bounding_set(capability) {
+            // Beyond the last one that this kernel knows.
+            Err(Errno::INVAL) => break,
+            other => other?,
+        }
+    }
+    let keep = has & CAPABILITIES;
+    rustix::thread::set_capabilities(
+        None,
+        CapabilitySets {
+            effective: keep,
+            permitted: keep,
+            inheritable: CapabilitySet::empty(),
+        },
+    )
+}
+
+/// Ends this process at once: the import is gone or wants no more of it.
+#[expect(clippy::exit, reason = "a helper process ends with the one it helps")]
+pub(super) fn exit() -> ! {
+    std::process::exit(1)
+}

@@ -1,0 +1,161 @@
+//! The process that unpacks. It is handed a tree to enter and files to read,
+//! and has nothing else.
+
+use super::confine;
+use super::wire::{Order, Said, Wire};
+use hatchery_image::archive::{self, ArchiveError, Arriving, VerifiedArchive, toc};
+use hatchery_image::manifest::{Archive, Unpacked};
+use hatchery_image::place::{Resolve, Root};
+use hatchery_image::progress::{Event, Progress};
+use rustix::fd::OwnedFd;
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+
+/// What the hidden subcommand does that an import names as its helper. Its
+/// stdin is one end of a socket. It must be called before the process starts
+/// any thread.
+#[must_use]
+pub fn helper_main() -> ExitCode {
+    let Ok(wire) = Wire::stdin() else {
+        return ExitCode::FAILURE;
+    };
+    let Ok(Some((begin, table))) = wire.receive::<Order>() else {
+        return ExitCode::FAILURE;
+    };
+    let Some(work) = Work::new(begin, table) else {
+        return ExitCode::FAILURE;
+    };
+    let Ok(shared) = wire.another() else {
+        return ExitCode::FAILURE;
+    };
+    let said = match confine::enter(&work.tree) {
+        Ok(()) => work.run(Arc::new(shared)),
+        Err(error) => Said::NotConfined {
+            step: error.step.to_owned(),
+            errno: error.errno.raw_os_error(),
+        },
+    };
+    match wire.send(&said, &[]) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// What is to be done.
+struct Work {
+    tree: PathBuf,
+    archive: Archive,
+    limits: Unpacked,
+    threads: usize,
+    table: Option<OwnedFd>,
+}
+
+impl Work {
+    fn new(begin: Order, attached: Option<OwnedFd>) -> Option<Self> {
+        let Order::Begin {
+            tree,
+            archive,
+            limits,
+            threads,
+            has_table,
+        } = begin
+        else {
+            return None;
+        };
+        Some(Self {
+            tree,
+            archive,
+            limits,
+            threads,
+            table: attached.filter(|_| has_table),
+        })
+    }
+
+    fn run(self, wire: Arc<Wire>) -> Said {
+        let progress = {
+            let wire = Arc::clone(&wire);
+            Progress::new(move |event| {
+                if let Event::Advance { by, .. } = event {
+                    // Whoever does not listen any more ends this process.
+                    let _ = wire.send(&Said::Advanced(by), &[]);
+                }
+            })
+        };
+        let arriving = Arc::new(Arriving::new(self.archive.clone()));
+        let (whole, wholly) = std::sync::mpsc::channel();
+        let listener = {
+            let (wire, arriving) = (Arc::clone(&wire), Arc::clone(&arriving));
+            move || listen(&wire, &arriving, |file| drop(whole.send(file)))
+        };
+        thread::spawn(listener);
+        let result = match &self.table {
+            Some(table) => self.unpack_arriving(&arriving, table, &progress),
+            None => match wholly.recv() {
+                Ok(file) => self.unpack_whole(file, &progress),
+                Err(_) => Err(ArchiveError::Stopped),
+            },
+        };
+        match result {
+            Ok(()) => Said::Done,
+            Err(error) => failed(&error),
+        }
+    }
+
+    fn unpack_arriving(
+        &self,
+        arriving: &Arriving,
+        table: &OwnedFd,
+        progress: &Progress,
+    ) -> Result<(), ArchiveError> {
+        let table = table.try_clone().map_err(ArchiveError::Tar)?;
+        let frames = toc::frames(BufReader::new(File::from(table)))?;
+        let root = Root::own(Resolve::Beneath)?;
+        let (limits, threads) = (&self.limits, self.threads);
+        archive::unpack_arriving(arriving, &frames, &root, limits, threads, progress)
+    }
+
+    fn unpack_whole(&self, file: File, progress: &Progress) -> Result<(), ArchiveError> {
+        // Its digest was compared by whoever handed it in.
+        let (size, sha256) = (self.archive.size, self.archive.sha256);
+        let archive = VerifiedArchive::received(file, &self.archive, size, sha256)?;
+        let root = Root::own(Resolve::Beneath)?;
+        archive::unpack(&archive, &root, &self.limits, self.threads, progress)
+    }
+}
+
+/// Hands on what is said of the archive; ends the process with the other one.
+fn listen(wire: &Wire, arriving: &Arriving, whole: impl Fn(File)) {
+    loop {
+        match wire.receive::<Order>() {
+            Ok(Some((Order::Arriving, Some(file)))) => arriving.begin(file.into()),
+            Ok(Some((Order::Reached(length), _))) => arriving.reached(length),
+            Ok(Some((Order::Whole, Some(file)))) => {
+                let file = File::from(file);
+                if let Ok(again) = file.try_clone() {
+                    whole(again);
+                }
+                arriving.complete(file);
+            }
+            _ => confine::exit(),
+        }
+    }
+}
+
+/// An error in words, with all its causes.
+fn failed(error: &ArchiveError) -> Said {
+    let mut chain = vec![error.to_string()];
+    let mut last: &dyn Error = error;
+    while let Some(source) = last.source() {
+        chain.push(source.to_string());
+        last = source;
+    }
+    let errno = last
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::raw_os_error);
+    Said::Failed { chain, errno }
+}
