@@ -1,9 +1,11 @@
 //! Imports of a small image: what a host has afterwards, and that whatever is
 //! refused leaves nothing.
 
+mod arriving;
 mod btrfs;
 pub(crate) mod fixture;
 mod refused;
+mod reluctant;
 
 use fixture::{Street, chain, import};
 use hatchery_image::Progress;
