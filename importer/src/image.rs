@@ -1,7 +1,6 @@
 //! The image that is imported: its manifest, settings and archive, fetched
 //! and compared with what the verified catalog says.
 
-use hatchery_image::archive::ArchiveError;
 use hatchery_image::catalog::{Catalog, LookupError};
 use hatchery_image::manifest::{self, ArchiveFormat, FileRole, MANIFEST_MAX, ManifestError};
 use hatchery_image::progress::Progress;
@@ -61,15 +60,6 @@ pub enum ImageError {
         /// The image.
         image: String,
     },
-    /// The archive is not what the manifest says.
-    #[error("the archive of {image} cannot be used")]
-    Archive {
-        /// The image.
-        image: String,
-        /// Why.
-        #[source]
-        source: ArchiveError,
-    },
     /// Its settings cannot be understood, so that nobody could agree to them.
     #[error("the settings of {image} cannot be installed")]
     Settings {
@@ -79,6 +69,13 @@ pub enum ImageError {
         #[source]
         source: NspawnError,
     },
+}
+
+fn fetching(request: &Request, source: TransferError) -> ImageError {
+    ImageError::Fetch {
+        what: request.path.clone(),
+        source,
+    }
 }
 
 /// A mirror's archive ends in something else than its table of contents.
@@ -190,23 +187,43 @@ impl Image {
             })
     }
 
-    /// Downloads the archive, resuming what an earlier run began; `arrival` is
-    /// told while it arrives. Its digest was compared with the manifest's.
+    /// Downloads the archive, resuming what an earlier run began, and compares
+    /// its digest with the manifest's.
     pub(crate) fn fetch_archive(
+        &self,
+        client: &Client,
+        cache: &Cache,
+        progress: &Progress,
+    ) -> Result<File, ImageError> {
+        let request = self.archive_request()?;
+        let file = client.download(&request, cache, progress);
+        file.map_err(|source| fetching(&request, source))
+    }
+
+    /// Downloads the archive for somebody who checks each frame; `arrival` is
+    /// told while it arrives.
+    pub(crate) fn fetch_frames(
         &self,
         client: &Client,
         cache: &Cache,
         progress: &Progress,
         arrival: Arrival<'_>,
     ) -> Result<File, ImageError> {
+        let request = self.archive_request()?;
+        let file = client.download_arriving(&request, cache, progress, arrival);
+        file.map_err(|source| fetching(&request, source))
+    }
+
+    fn archive_request(&self) -> Result<Request, ImageError> {
         let archive = self.archive()?;
-        let request = self.request(archive.file.as_str(), archive.sha256, archive.size);
-        client
-            .download_arriving(&request, cache, progress, arrival)
-            .map_err(|source| ImageError::Fetch {
-                what: request.path.clone(),
-                source,
-            })
+        Ok(self.request(archive.file.as_str(), archive.sha256, archive.size))
+    }
+
+    /// Forgets what [`Self::fetch_frames`] fetched.
+    pub(crate) fn forget_part(&self, cache: &Cache) -> Result<(), ImageError> {
+        let request = self.archive_request()?;
+        let forgotten = cache.forget_part(self.archive()?.sha256);
+        forgotten.map_err(|source| fetching(&request, source))
     }
 
     /// The table of contents of the archive, ahead of the rest and compared
@@ -225,7 +242,7 @@ impl Image {
         if span.length > TABLE_MAX || end > END_MAX || cache.find(archive.sha256).is_some() {
             return None;
         }
-        let request = self.request(archive.file.as_str(), archive.sha256, archive.size);
+        let request = self.archive_request().ok()?;
         let table = client.get_end(&request, span.offset, progress, |mut bytes| {
             bytes.truncate(usize::try_from(span.length).unwrap_or(usize::MAX));
             match Sha256::of(&bytes) {
@@ -234,14 +251,6 @@ impl Image {
             }
         });
         table.ok()
-    }
-
-    /// What is wrong with the archive, as an error of the image.
-    pub(crate) fn unusable(&self, source: ArchiveError) -> ImageError {
-        ImageError::Archive {
-            image: shown(&self.manifest),
-            source,
-        }
     }
 
     /// Bytes of the archive that are still to be downloaded, at most.

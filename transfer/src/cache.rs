@@ -78,6 +78,24 @@ impl Cache {
         Ok(Some(file))
     }
 
+    /// Forgets what arrived of a file for a caller that checked it piece by
+    /// piece: all of it was used, or it was not right.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn forget_part(&self, digest: Sha256) -> Result<(), TransferError> {
+        let path = self.parts().join(digest.to_string());
+        for path in [&path, &path.with_extension("etag")] {
+            match fs::remove_file(path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    return Err(host("remove", path)(e));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Puts bytes that are in memory into the cache and returns their digest.
     ///
     /// # Errors

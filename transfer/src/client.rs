@@ -39,6 +39,19 @@ pub struct Settings {
     pub offline: bool,
     /// Use the proxy that `http_proxy` and its kin name, as curl and apt do.
     pub system_proxy: bool,
+    /// Who moves the bytes.
+    pub driver: Driver,
+}
+
+/// Who moves the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// Threads of the client's own: for several transfers at once.
+    Threads,
+    /// The thread that calls: for one transfer after another. Nothing is
+    /// handed from thread to thread, which on a busy host costs more time
+    /// than the transfer itself.
+    Caller,
 }
 
 impl Default for Settings {
@@ -49,6 +62,7 @@ impl Default for Settings {
             pauses: PAUSES.to_vec(),
             offline: false,
             system_proxy: true,
+            driver: Driver::Threads,
         }
     }
 }
@@ -86,7 +100,11 @@ impl Client {
             // Fails only if another thread has just installed one.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread()
+        let mut builder = match settings.driver {
+            Driver::Threads => tokio::runtime::Builder::new_multi_thread(),
+            Driver::Caller => tokio::runtime::Builder::new_current_thread(),
+        };
+        let runtime = builder
             .worker_threads(2)
             .thread_name("transfer")
             .enable_all()

@@ -4,7 +4,7 @@ use crate::client::Inner;
 use crate::document::receive;
 use crate::error::{Failure, Stop};
 use crate::location::{displayed, join};
-use crate::part::{Found, Part};
+use crate::part::{Check, Found, Part};
 use crate::watch::{Meter, Watch};
 use crate::web::Resume;
 use crate::{Cache, Client, Location, Request, TransferError, folder};
@@ -44,12 +44,13 @@ impl Client {
         cache: &Cache,
         progress: &Progress,
     ) -> Result<File, TransferError> {
-        self.download_arriving(request, cache, progress, &mut |_, _| true)
+        self.download_noted(request, cache, progress, Check::Digest, &mut |_, _| true)
     }
 
-    /// The same; `arrival` is told of a file that comes from a web server
-    /// while it arrives. What is handed out in the end may be another file:
-    /// one that lay in the cache, or was put there by another process.
+    /// The same for a caller that checks pieces of the file itself, as they
+    /// arrive: `arrival` is told of them. The digest of a file that is handed
+    /// out may be wrong, and it stays a partial one: when it was used, or was
+    /// found to be wrong, [`Cache::forget_part`] is to be called.
     ///
     /// # Errors
     /// As [`Self::download`]; [`TransferError::Interrupted`] if `arrival`
@@ -61,13 +62,24 @@ impl Client {
         progress: &Progress,
         arrival: Arrival<'_>,
     ) -> Result<File, TransferError> {
+        self.download_noted(request, cache, progress, Check::Pieces, arrival)
+    }
+
+    fn download_noted(
+        &self,
+        request: &Request,
+        cache: &Cache,
+        progress: &Progress,
+        check: Check,
+        arrival: Arrival<'_>,
+    ) -> Result<File, TransferError> {
         let running = progress.begin(Stage::Download, request.size, Unit::Bytes);
         let watch = Watch {
             progress,
             abandoned: &AtomicBool::new(false),
         };
         let mut meter = Meter::new(Some(&running));
-        self.download_told(request, cache, &mut meter, watch, arrival)
+        self.download_told(request, cache, check, &mut meter, watch, arrival)
     }
 
     /// The same, as part of something larger.
@@ -78,13 +90,15 @@ impl Client {
         meter: &mut Meter<'_>,
         watch: Watch<'_>,
     ) -> Result<File, TransferError> {
-        self.download_told(request, cache, meter, watch, &mut |_, _| true)
+        let check = Check::Digest;
+        self.download_told(request, cache, check, meter, watch, &mut |_, _| true)
     }
 
     fn download_told(
         &self,
         request: &Request,
         cache: &Cache,
+        check: Check,
         meter: &mut Meter<'_>,
         watch: Watch<'_>,
         arrival: Arrival<'_>,
@@ -107,17 +121,17 @@ impl Client {
         let mut part = None;
         self.in_turn(request, watch, |location, path| match location {
             Location::Folder(folder) => {
-                let there = folder::in_place(folder, path, request, digest, meter, watch)?;
+                let there = folder::in_place(folder, path, request, (digest, check), meter, watch)?;
                 if let Some(file) = there {
                     return Ok(file);
                 }
-                match opened(&mut part, cache, digest, watch)? {
+                match opened(&mut part, cache, (digest, check), watch)? {
                     Err(file) => Ok(file),
                     Ok(part) => folder::copy(folder, path, request, part, meter, watch),
                 }
             }
             Location::Http(_) if self.inner.settings.offline => Err(Failure::Offline.into()),
-            Location::Http(base) => match opened(&mut part, cache, digest, watch)? {
+            Location::Http(base) => match opened(&mut part, cache, (digest, check), watch)? {
                 Err(file) => Ok(file),
                 Ok(part) => download.fetch_web(&join(base, path), part, meter, arrival),
             },
@@ -218,11 +232,11 @@ fn cannot_resume(failure: &Failure) -> bool {
 fn opened<'a>(
     part: &'a mut Option<Part>,
     cache: &Cache,
-    digest: Sha256,
+    (digest, check): (Sha256, Check),
     watch: Watch<'_>,
 ) -> Result<Result<&'a mut Part, File>, TransferError> {
     if part.is_none() {
-        match Part::open(cache, digest, watch)? {
+        match Part::open(cache, digest, check, watch)? {
             Found::Complete(file) => return Ok(Err(file)),
             Found::Open(found) => *part = Some(found),
         }

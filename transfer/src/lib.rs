@@ -20,7 +20,7 @@ mod watch;
 mod web;
 
 pub use cache::Cache;
-pub use client::{Client, Settings};
+pub use client::{Client, Driver, Settings};
 pub use download::Arrival;
 pub use error::{Attempt, Failure, TransferError};
 pub use location::{InvalidLocation, Location};

@@ -25,6 +25,15 @@ const ETAG_FILE_MAX: u64 = 8192;
 /// Bytes that are read from a file at a time.
 pub(crate) const BUFFER: usize = 256 << 10;
 
+/// How the content of a file is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// Here, by its digest.
+    Digest,
+    /// By the caller, piece by piece.
+    Pieces,
+}
+
 /// A file that is arriving.
 pub(crate) struct Part {
     path: PathBuf,
@@ -33,7 +42,10 @@ pub(crate) struct Part {
     file: File,
     /// The same file, to be read by others while it is filled.
     reader: File,
-    /// Length and digest of what is in `file`.
+    check: Check,
+    /// Length of what is in `file`.
+    length: u64,
+    /// Its digest, where that is what is checked.
     so_far: Hashing<Sink>,
     /// Whether all of it came in one answer.
     whole: bool,
@@ -54,6 +66,7 @@ impl Part {
     pub(crate) fn open(
         cache: &Cache,
         digest: Sha256,
+        check: Check,
         watch: Watch<'_>,
     ) -> Result<Found, TransferError> {
         let path = cache.parts().join(digest.to_string());
@@ -83,6 +96,8 @@ impl Part {
                 digest,
                 file,
                 reader,
+                check,
+                length: 0,
                 so_far: Hashing::new(io::sink()),
                 whole: true,
                 committed: false,
@@ -92,8 +107,14 @@ impl Part {
         }
     }
 
-    /// Digests what an earlier run left.
+    /// Takes up what an earlier run left.
     fn take_up(&mut self, watch: Watch<'_>) -> Result<(), TransferError> {
+        if self.check == Check::Pieces {
+            let end = self.file.seek(io::SeekFrom::End(0));
+            self.length = end.map_err(host("examine", &self.path))?;
+            self.whole = self.length == 0;
+            return Ok(());
+        }
         let mut buffer = vec![0; BUFFER];
         loop {
             watch.check()?;
@@ -111,14 +132,17 @@ impl Part {
     }
 
     fn account(&mut self, bytes: &[u8]) {
-        self.so_far
-            .write_all(bytes)
-            .expect("a sink takes everything");
+        self.length += bytes.len() as u64;
+        if self.check == Check::Digest {
+            self.so_far
+                .write_all(bytes)
+                .expect("a sink takes everything");
+        }
     }
 
     /// How many bytes are there.
     pub(crate) fn length(&self) -> u64 {
-        self.so_far.length()
+        self.length
     }
 
     /// The file itself, to be read while it is filled.
@@ -136,6 +160,7 @@ impl Part {
         let _ = fs::remove_file(self.etag_path());
         self.file.rewind().map_err(host("rewind", &self.path))?;
         self.file.set_len(0).map_err(host("empty", &self.path))?;
+        self.length = 0;
         self.so_far = Hashing::new(io::sink());
         self.whole = true;
         Ok(())
@@ -182,8 +207,12 @@ impl Part {
     }
 
     /// Puts the complete file in its place, if its digest is right; otherwise
-    /// throws its content away.
+    /// throws its content away. One that the caller checks stays where it is.
     pub(crate) fn commit(&mut self) -> Result<File, Stop> {
+        if self.check == Check::Pieces {
+            let reader = self.reader.try_clone();
+            return Ok(reader.map_err(host("open", &self.path))?);
+        }
         let so_far = std::mem::replace(&mut self.so_far, Hashing::new(io::sink()));
         let (_, found) = so_far.finish();
         if found != self.digest {

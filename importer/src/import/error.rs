@@ -97,6 +97,12 @@ pub enum ImportError {
         #[source]
         source: UnpackError,
     },
+    /// What arrived is another archive.
+    #[error("what arrived is not the archive of {image} that its manifest names")]
+    OtherBytes {
+        /// The image.
+        image: Reference,
+    },
     /// The finished tree cannot be shown.
     #[error("cannot put the machine into its place")]
     Publish(#[source] DurableError),
@@ -143,6 +149,7 @@ impl ImportError {
                 Self::Interrupted(interrupted)
             }
             Failure::Unpack(source) => Self::Unpack { image, source },
+            Failure::OtherBytes => Self::OtherBytes { image },
         }
     }
 
@@ -152,6 +159,11 @@ impl ImportError {
         match self {
             Self::Repository(error) => of_repository(error),
             Self::Image(error) => of_image(error),
+            Self::OtherBytes { .. }
+            | Self::Unpack {
+                source: UnpackError::Differs { .. },
+                ..
+            } => Kind::Trust,
             Self::Exists { .. }
             | Self::DiskImage { .. }
             | Self::Elsewhere { .. }

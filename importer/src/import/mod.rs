@@ -17,13 +17,13 @@ use crate::image::{self, Image};
 use crate::machines::Machines;
 use crate::record::{Record, Records};
 use crate::settings::Installed;
-use crate::unpack::{self, Unpacking};
+use crate::unpack::{self, Failure, Unpacking, Way};
 use crate::{limit, repository, settings, tree};
 use hatchery_image::Verified;
 use hatchery_image::catalog::Catalog;
 use hatchery_image::durable::{Existing, Staging};
 use hatchery_image::progress::{Progress, Stage};
-use hatchery_transfer::{Cache, Client};
+use hatchery_transfer::{Cache, Client, Driver};
 use std::io;
 use std::path::Path;
 
@@ -36,7 +36,7 @@ pub fn import(request: &ImportRequest, progress: &Progress) -> Result<Imported, 
     let places = &request.places;
     let machines = Machines::open(&places.machines)?;
     let records = places.records();
-    let client = Client::new().map_err(ImportError::Client)?;
+    let client = Client::with(patience()).map_err(ImportError::Client)?;
     let cache = Cache::open(&places.cache).map_err(ImportError::Client)?;
 
     // Whose word counts, and for what.
@@ -56,15 +56,7 @@ pub fn import(request: &ImportRequest, progress: &Progress) -> Result<Imported, 
 
     // Hidden, limited before the first byte, and whole.
     machines.sweep()?;
-    let staging = machines.staging().map_err(ImportError::Staging)?;
-    let limit = set_limit(&machines, staging.path(), &image, request, progress)?;
-    let unpacking = Unpacking {
-        helper: &request.helper,
-        tree: staging.path(),
-        threads: request.threads,
-    };
-    unpack::fetch_and_unpack(&image, &client, &cache, &unpacking, progress)
-        .map_err(|failure| ImportError::of_unpacking(failure, request))?;
+    let (staging, limit) = fill(&machines, &image, (&client, &cache), request, progress)?;
     progress.check().map_err(ImportError::Interrupted)?;
 
     // Shown: settings, tree, record.
@@ -149,6 +141,40 @@ fn set_limit(
         None => limit::join(machines, path)?,
     }
     Ok(bytes)
+}
+
+/// The usual patience, for one download after another.
+fn patience() -> hatchery_transfer::Settings {
+    hatchery_transfer::Settings {
+        driver: Driver::Caller,
+        ..Default::default()
+    }
+}
+
+/// A hidden tree with what the image holds, and its limit.
+fn fill(
+    machines: &Machines,
+    image: &Image,
+    from: (&Client, &Cache),
+    request: &ImportRequest,
+    progress: &Progress,
+) -> Result<(Staging, Option<u64>), ImportError> {
+    let mut way = Way::Arriving;
+    loop {
+        let staging = machines.staging().map_err(ImportError::Staging)?;
+        let limit = set_limit(machines, staging.path(), image, request, progress)?;
+        let unpacking = Unpacking {
+            helper: &request.helper,
+            tree: staging.path(),
+            threads: request.threads,
+        };
+        match unpack::fetch_and_unpack(image, from, way, &unpacking, progress) {
+            Ok(_) => return Ok((staging, limit)),
+            // Whole, each mirror is asked until one has the right bytes.
+            Err(Failure::OtherBytes) if way == Way::Arriving => way = Way::Whole,
+            Err(failure) => return Err(ImportError::of_unpacking(failure, request)),
+        }
+    }
 }
 
 fn install(

@@ -28,6 +28,12 @@ pub enum UnpackError {
     /// The helper process ended without an answer.
     #[error("the process that unpacks was killed or ended without an answer")]
     Silent,
+    /// The archive is not the one that was signed.
+    #[error("{what}")]
+    Differs {
+        /// How.
+        what: String,
+    },
     /// An entry was refused, or a step on it failed.
     #[error("{said}")]
     Refused {

@@ -148,6 +148,9 @@ fn listen(wire: &Wire, arriving: &Arriving, whole: impl Fn(File)) {
 
 /// An error in words, with all its causes.
 fn failed(error: &ArchiveError) -> Said {
+    if let ArchiveError::Differs { .. } = error {
+        return Said::Differs(error.to_string());
+    }
     let mut chain = vec![error.to_string()];
     let mut last: &dyn Error = error;
     while let Some(source) = last.source() {

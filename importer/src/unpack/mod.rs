@@ -10,8 +10,10 @@
 //!
 //! Where the archive has a table of contents, that is fetched first and frames
 //! are unpacked as they arrive: each is compared with its digest before the
-//! decoder sees it, so nothing unverified is interpreted. Otherwise the whole
-//! archive is downloaded and verified first.
+//! decoder sees it, so nothing unverified is interpreted, and the digest of
+//! the whole is not needed. Only when a frame is another one does that decide
+//! whether a mirror had other bytes, and the archive is fetched anew.
+//! Otherwise ([`Way::Whole`]) the archive is downloaded and verified first.
 //!
 //! systemd-importd pipes the download through `tar` in a process of its own,
 //! before it has verified anything; containerd and containers/storage unpack
@@ -28,11 +30,9 @@ pub use helper::helper_main;
 
 use crate::image::{Image, ImageError};
 use crate::run::{self, Stdio3};
-use hatchery_image::archive::VerifiedArchive;
-use hatchery_image::manifest;
 use hatchery_image::progress::{Progress, Stage, Unit};
 use hatchery_transfer::{Cache, Client};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -59,11 +59,24 @@ pub(crate) struct Unpacking<'a> {
     pub(crate) threads: usize,
 }
 
-/// Why there is no tree: the archive cannot be had, or not be unpacked.
+/// How the archive is had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Frame by frame while it arrives, where it has a table of contents.
+    Arriving,
+    /// Whole.
+    Whole,
+}
+
+/// Why there is no tree.
 #[derive(Debug)]
 pub(crate) enum Failure {
+    /// The archive cannot be had.
     Fetch(ImageError),
+    /// It cannot be unpacked.
     Unpack(UnpackError),
+    /// Other bytes than the archive's arrived, and were thrown away.
+    OtherBytes,
 }
 
 impl From<UnpackError> for Failure {
@@ -72,17 +85,21 @@ impl From<UnpackError> for Failure {
     }
 }
 
-/// Fetches the archive of `image` and unpacks it; the archive, for what else
-/// is to be read of it. Nothing of the tree is synced.
+/// Fetches the archive of `image` and unpacks it; the file, for what else is
+/// to be read of it and compared with its own digest. Nothing of the tree is
+/// synced.
 pub(crate) fn fetch_and_unpack(
     image: &Image,
-    client: &Client,
-    cache: &Cache,
+    (client, cache): (&Client, &Cache),
+    way: Way,
     unpacking: &Unpacking<'_>,
     progress: &Progress,
-) -> Result<VerifiedArchive, Failure> {
+) -> Result<File, Failure> {
     let archive = image.archive().map_err(Failure::Fetch)?;
-    let table = image.fetch_table(client, cache, progress);
+    let table = match way {
+        Way::Arriving => image.fetch_table(client, cache, progress),
+        Way::Whole => None,
+    };
     let begin = Order::Begin {
         tree: unpacking.tree.to_owned(),
         archive: archive.clone(),
@@ -90,12 +107,50 @@ pub(crate) fn fetch_and_unpack(
         threads: unpacking.threads,
         has_table: table.is_some(),
     };
-    let helper = Helper::start(unpacking.helper)?;
-    let running = progress.begin(
-        Stage::Unpack,
-        Some(image.manifest.unpacked.bytes),
-        Unit::Bytes,
+    let result = with_helper(
+        unpacking.helper,
+        &begin,
+        table.as_deref(),
+        |feed| {
+            let file = match &table {
+                Some(_) => feed.fetch_frames(image, client, cache, progress),
+                None => image.fetch_archive(client, cache, progress),
+            };
+            let file = file.map_err(Failure::Fetch)?;
+            // One that has failed already has said why.
+            let _ = feed.tell(&Order::Whole, &[file.as_fd()]);
+            Ok(file)
+        },
+        progress,
     );
+    match result {
+        Err(Failure::Unpack(UnpackError::Differs { .. })) if table.is_some() => {
+            forget(image, cache)?;
+            Err(Failure::OtherBytes)
+        }
+        Ok(file) => forget(image, cache).map(|()| file),
+        other => other,
+    }
+}
+
+/// What arrived is of no more use.
+fn forget(image: &Image, cache: &Cache) -> Result<(), Failure> {
+    image.forget_part(cache).map_err(Failure::Fetch)
+}
+
+/// Starts a helper, has `fetch` feed it, and waits until it is done.
+fn with_helper(
+    argv: &[OsString],
+    begin: &Order,
+    table: Option<&[u8]>,
+    fetch: impl FnOnce(&Feed<'_>) -> Result<File, Failure>,
+    progress: &Progress,
+) -> Result<File, Failure> {
+    let Order::Begin { limits, .. } = begin else {
+        unreachable!("it is how a helper begins");
+    };
+    let helper = Helper::start(argv)?;
+    let running = progress.begin(Stage::Unpack, Some(limits.bytes), Unit::Bytes);
     let (results, result) = channel();
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -103,15 +158,11 @@ pub(crate) fn fetch_and_unpack(
             // Nobody waits any more once the download has failed.
             let _ = results.send(answer);
         });
-        let feed = Feed {
-            wire: &helper.wire,
-            archive,
-        };
-        let unpacked = feed
-            .begin(&begin, table.as_deref())
-            .map_err(Failure::Unpack)
-            .and_then(|()| feed.fetch(image, client, cache, progress))
-            .and_then(|archive| wait(&result, progress).map(|()| archive));
+        let feed = Feed { wire: &helper.wire };
+        let fed = feed.begin(begin, table).map_err(Failure::Unpack);
+        let unpacked = fed
+            .and_then(|()| fetch(&feed))
+            .and_then(|file| wait(&result, progress).map(|()| file));
         // The listener ends with the helper.
         if unpacked.is_err() {
             helper.kill();
@@ -149,6 +200,7 @@ fn listen(wire: &Wire, advance: impl Fn(u64)) -> Result<(), UnpackError> {
             Ok(Some((Said::Failed { chain, errno }, _))) => {
                 return Err(UnpackError::refused(chain, errno));
             }
+            Ok(Some((Said::Differs(what), _))) => return Err(UnpackError::Differs { what }),
             Ok(Some((Said::NotConfined { step, errno }, _))) => {
                 let source = io::Error::from_raw_os_error(errno);
                 return Err(UnpackError::NotConfined { step, source });
@@ -162,7 +214,6 @@ fn listen(wire: &Wire, advance: impl Fn(u64)) -> Result<(), UnpackError> {
 /// What the helper is told.
 struct Feed<'a> {
     wire: &'a Wire,
-    archive: &'a manifest::Archive,
 }
 
 impl Feed<'_> {
@@ -173,18 +224,18 @@ impl Feed<'_> {
         self.tell(begin, &files)
     }
 
-    fn tell(&self, order: &Order, files: &[rustix::fd::BorrowedFd<'_>]) -> Result<(), UnpackError> {
+    fn tell(&self, order: &Order, files: &[BorrowedFd<'_>]) -> Result<(), UnpackError> {
         self.wire.send(order, files).map_err(UnpackError::Talk)
     }
 
     /// Downloads, and says how far it has come.
-    fn fetch(
+    fn fetch_frames(
         &self,
         image: &Image,
         client: &Client,
         cache: &Cache,
         progress: &Progress,
-    ) -> Result<VerifiedArchive, Failure> {
+    ) -> Result<File, ImageError> {
         let mut told: Option<u64> = None;
         let mut arrival = |file: &File, length: u64| {
             let is_near = |told: u64| length.wrapping_sub(told) < TOLD_EVERY;
@@ -196,19 +247,7 @@ impl Feed<'_> {
             // A helper that does not listen has failed, and said why.
             begun && self.tell(&Order::Reached(length), &[]).is_ok()
         };
-        let file = image
-            .fetch_archive(client, cache, progress, &mut arrival)
-            .map_err(Failure::Fetch)?;
-        let archive = VerifiedArchive::received(
-            file.try_clone().map_err(UnpackError::Talk)?,
-            self.archive,
-            self.archive.size,
-            self.archive.sha256,
-        );
-        let archive = archive.map_err(|e| Failure::Fetch(image.unusable(e)))?;
-        // One that has failed already has said why.
-        let _ = self.tell(&Order::Whole, &[file.as_fd()]);
-        Ok(archive)
+        image.fetch_frames(client, cache, progress, &mut arrival)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use hatchery_image::manifest::{Archive, Unpacked};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
@@ -50,6 +50,8 @@ pub(super) enum Said {
     Done,
     /// It could not be confined.
     NotConfined { step: String, errno: i32 },
+    /// The archive is not the one that was signed: how.
+    Differs(String),
     /// An error, its causes, and the number of the system's error.
     Failed {
         chain: Vec<String>,
@@ -113,7 +115,12 @@ impl Wire {
             let mut parts = [IoSliceMut::new(&mut bytes)];
             let flags = RecvFlags::CMSG_CLOEXEC;
             rustix::net::recvmsg(&self.0, &mut parts, &mut attached, flags)
-        })?;
+        });
+        let received = match received {
+            // Its last words were not heard.
+            Err(Errno::CONNRESET) => return Ok(None),
+            other => other?,
+        };
         let file = attached.drain().find_map(|message| match message {
             RecvAncillaryMessage::ScmRights(mut files) => files.next(),
             _ => None,

@@ -117,6 +117,7 @@ pub(crate) fn request(recipe: Recipe, cache: &Path, output: &Path) -> BuildReque
         pauses: vec![Duration::from_millis(20)],
         offline: false,
         system_proxy: true,
+        ..Settings::default()
     };
     BuildRequest {
         recipe,

@@ -190,6 +190,36 @@ fn a_server_without_ranges_will_do() {
 }
 
 #[test]
+fn other_bytes_of_one_mirror_are_fetched_from_the_next() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let street = Street::new();
+    let other = street.yard.path("other");
+    hatchery_tests::run::run(&["cp", "-a", path(&street.store()), path(&other)]).unwrap();
+    let archive = other.join("images/lab/amd64/1/lab.tar.zst");
+    let mut bytes = fs::read(&archive).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&archive, bytes).unwrap();
+
+    let bad = Reluctant::serve(other, Manner::Plain);
+    let good = Reluctant::serve(street.store(), Manner::Plain);
+    let mut request = from(&street, &bad);
+    let error = import(&request).unwrap_err();
+    assert_eq!(error.kind(), Kind::Trust, "{}", chain(&error));
+    street.assert_nothing_left();
+    let good = Location::parse(&good.url()).unwrap();
+    request.repository.locations.push(good);
+    let imported = import(&request).unwrap();
+    assert!(imported.path.join("usr/noise").exists());
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
 fn a_helper_that_is_none_is_an_error() {
     if !require(&NEEDS) {
         return;

@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What it does badly.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manner {
+    /// Nothing.
+    Plain,
     /// Keeps the second half of archives back.
     Slow,
     /// Hands out whole files only.

@@ -108,6 +108,7 @@ pub(crate) fn hasty() -> Client {
         pauses: vec![Duration::from_millis(20)],
         offline: false,
         system_proxy: false,
+        ..Settings::default()
     })
     .unwrap()
 }
