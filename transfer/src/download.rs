@@ -230,7 +230,7 @@ fn cannot_resume(failure: &Failure) -> bool {
 /// The part of this file, opened when it is first needed; or the complete
 /// file, if another process was faster.
 fn opened<'a>(
-    part: &'a mut Option<Part>,
+    part: &'a mut Option<Box<Part>>,
     cache: &Cache,
     (digest, check): (Sha256, Check),
     watch: Watch<'_>,

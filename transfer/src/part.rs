@@ -58,7 +58,7 @@ pub(crate) enum Found {
     /// It is complete: another process was faster.
     Complete(File),
     /// It is to be filled, by us.
-    Open(Part),
+    Open(Box<Part>),
 }
 
 impl Part {
@@ -103,7 +103,7 @@ impl Part {
                 committed: false,
             };
             part.take_up(watch)?;
-            return Ok(Found::Open(part));
+            return Ok(Found::Open(Box::new(part)));
         }
     }
 

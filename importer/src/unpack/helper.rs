@@ -2,16 +2,14 @@
 //! and has nothing else.
 
 use super::confine;
-use super::wire::{Order, Said, Wire};
+use super::wire::{Begin, Order, Said, Wire};
 use hatchery_image::archive::{self, ArchiveError, Arriving, VerifiedArchive, toc};
-use hatchery_image::manifest::{Archive, Unpacked};
 use hatchery_image::place::{Resolve, Root};
 use hatchery_image::progress::{Event, Progress};
 use rustix::fd::OwnedFd;
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufReader};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -24,16 +22,17 @@ pub fn helper_main() -> ExitCode {
     let Ok(wire) = Wire::stdin() else {
         return ExitCode::FAILURE;
     };
-    let Ok(Some((begin, table))) = wire.receive::<Order>() else {
+    let Ok(Some((Order::Begin(begin), table))) = wire.receive() else {
         return ExitCode::FAILURE;
     };
-    let Some(work) = Work::new(begin, table) else {
-        return ExitCode::FAILURE;
+    let work = Work {
+        table: table.filter(|_| begin.has_table),
+        begin: *begin,
     };
     let Ok(shared) = wire.another() else {
         return ExitCode::FAILURE;
     };
-    let said = match confine::enter(&work.tree) {
+    let said = match confine::enter(&work.begin.tree) {
         Ok(()) => work.run(Arc::new(shared)),
         Err(error) => Said::NotConfined {
             step: error.step.to_owned(),
@@ -48,34 +47,11 @@ pub fn helper_main() -> ExitCode {
 
 /// What is to be done.
 struct Work {
-    tree: PathBuf,
-    archive: Archive,
-    limits: Unpacked,
-    threads: usize,
+    begin: Begin,
     table: Option<OwnedFd>,
 }
 
 impl Work {
-    fn new(begin: Order, attached: Option<OwnedFd>) -> Option<Self> {
-        let Order::Begin {
-            tree,
-            archive,
-            limits,
-            threads,
-            has_table,
-        } = begin
-        else {
-            return None;
-        };
-        Some(Self {
-            tree,
-            archive,
-            limits,
-            threads,
-            table: attached.filter(|_| has_table),
-        })
-    }
-
     fn run(self, wire: Arc<Wire>) -> Said {
         let progress = {
             let wire = Arc::clone(&wire);
@@ -86,7 +62,7 @@ impl Work {
                 }
             })
         };
-        let arriving = Arc::new(Arriving::new(self.archive.clone()));
+        let arriving = Arc::new(Arriving::new(self.begin.archive.clone()));
         let (whole, wholly) = std::sync::mpsc::channel();
         let listener = {
             let (wire, arriving) = (Arc::clone(&wire), Arc::clone(&arriving));
@@ -115,16 +91,22 @@ impl Work {
         let table = table.try_clone().map_err(ArchiveError::Tar)?;
         let frames = toc::frames(BufReader::new(File::from(table)))?;
         let root = Root::own(Resolve::Beneath)?;
-        let (limits, threads) = (&self.limits, self.threads);
+        let (limits, threads) = (&self.begin.limits, self.begin.threads);
         archive::unpack_arriving(arriving, &frames, &root, limits, threads, progress)
     }
 
     fn unpack_whole(&self, file: File, progress: &Progress) -> Result<(), ArchiveError> {
         // Its digest was compared by whoever handed it in.
-        let (size, sha256) = (self.archive.size, self.archive.sha256);
-        let archive = VerifiedArchive::received(file, &self.archive, size, sha256)?;
+        let (size, sha256) = (self.begin.archive.size, self.begin.archive.sha256);
+        let archive = VerifiedArchive::received(file, &self.begin.archive, size, sha256)?;
         let root = Root::own(Resolve::Beneath)?;
-        archive::unpack(&archive, &root, &self.limits, self.threads, progress)
+        archive::unpack(
+            &archive,
+            &root,
+            &self.begin.limits,
+            self.begin.threads,
+            progress,
+        )
     }
 }
 

@@ -41,7 +41,7 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
-use wire::{Order, Said, Wire};
+use wire::{Begin, Order, Said, Wire};
 
 /// Bytes that arrive before the helper is told again.
 const TOLD_EVERY: u64 = 512 << 10;
@@ -100,7 +100,7 @@ pub(crate) fn fetch_and_unpack(
         Way::Arriving => image.fetch_table(client, cache, progress),
         Way::Whole => None,
     };
-    let begin = Order::Begin {
+    let begin = Begin {
         tree: unpacking.tree.to_owned(),
         archive: archive.clone(),
         limits: image.manifest.unpacked.clone(),
@@ -109,7 +109,7 @@ pub(crate) fn fetch_and_unpack(
     };
     let result = with_helper(
         unpacking.helper,
-        &begin,
+        begin,
         table.as_deref(),
         |feed| {
             let file = match &table {
@@ -141,16 +141,13 @@ fn forget(image: &Image, cache: &Cache) -> Result<(), Failure> {
 /// Starts a helper, has `fetch` feed it, and waits until it is done.
 fn with_helper(
     argv: &[OsString],
-    begin: &Order,
+    begin: Begin,
     table: Option<&[u8]>,
     fetch: impl FnOnce(&Feed<'_>) -> Result<File, Failure>,
     progress: &Progress,
 ) -> Result<File, Failure> {
-    let Order::Begin { limits, .. } = begin else {
-        unreachable!("it is how a helper begins");
-    };
     let helper = Helper::start(argv)?;
-    let running = progress.begin(Stage::Unpack, Some(limits.bytes), Unit::Bytes);
+    let running = progress.begin(Stage::Unpack, Some(begin.limits.bytes), Unit::Bytes);
     let (results, result) = channel();
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -217,11 +214,11 @@ struct Feed<'a> {
 }
 
 impl Feed<'_> {
-    fn begin(&self, begin: &Order, table: Option<&[u8]>) -> Result<(), UnpackError> {
+    fn begin(&self, begin: Begin, table: Option<&[u8]>) -> Result<(), UnpackError> {
         let table = table.map(in_memory).transpose();
         let table = table.map_err(UnpackError::Talk)?;
         let files: Vec<_> = table.iter().map(AsFd::as_fd).collect();
-        self.tell(begin, &files)
+        self.tell(&Order::Begin(Box::new(begin)), &files)
     }
 
     fn tell(&self, order: &Order, files: &[BorrowedFd<'_>]) -> Result<(), UnpackError> {

@@ -24,21 +24,25 @@ const FILES_MAX: usize = 1;
 /// What the helper is told.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Order {
-    /// What to unpack, and into which tree. Attached: the table of contents,
-    /// compared with its digest, if there is one.
-    Begin {
-        tree: PathBuf,
-        archive: Archive,
-        limits: Unpacked,
-        threads: usize,
-        has_table: bool,
-    },
+    /// What to unpack. Attached: the table of contents, compared with its
+    /// digest, if there is one.
+    Begin(Box<Begin>),
     /// Attached: the file that the archive arrives in.
     Arriving,
     /// So many bytes of it are there.
     Reached(u64),
     /// Attached: the whole archive, whose digest was compared.
     Whole,
+}
+
+/// What to unpack, and into which tree.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Begin {
+    pub(super) tree: PathBuf,
+    pub(super) archive: Archive,
+    pub(super) limits: Unpacked,
+    pub(super) threads: usize,
+    pub(super) has_table: bool,
 }
 
 /// What the helper says.
