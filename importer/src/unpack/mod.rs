@@ -251,7 +251,6 @@ impl Feed<'_> {
 /// A table of contents as a file without a name.
 fn in_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
     let fd = rustix::fs::memfd_create("table", rustix::fs::MemfdFlags::CLOEXEC)?;
-    rustix::io::retry_on_intr(|| rustix::fs::ftruncate(&fd, bytes.len() as u64))?;
     let file = File::from(fd);
     std::os::unix::fs::FileExt::write_all_at(&file, bytes, 0)?;
     Ok(file.into())
