@@ -1,7 +1,7 @@
 //! `hatchery import`.
 
 use super::places::HostPlaces;
-use super::source::Source;
+use super::source::{self, Source};
 use crate::environment;
 use crate::size;
 use crate::terminal::Terminal;
@@ -28,6 +28,7 @@ Examples:
   hatchery import arch --limit 16G --port tcp:8080:80 --bind /srv/www:/srv/http:ro
   hatchery import debian@20261122.3fa9c1 --force       replaces in one step
   hatchery import debian:testing --mirror http://mirror:8080/ --key images.pgp
+  hatchery import debian --mirror http://mirror:8080/ --trust '0123 4567 89AB …'
   machinectl start web
 
 /etc/hatchery/config.toml:
@@ -79,7 +80,14 @@ pub(crate) struct Arguments {
 
 /// Does it.
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<()> {
-    let imported = import(&arguments.request()?, terminal.progress())?;
+    let request = arguments.request()?;
+    let imported = source::introduced(request.repository.clone(), terminal, |repository| {
+        let request = ImportRequest {
+            repository,
+            ..request.clone()
+        };
+        Ok(import(&request, terminal.progress())?)
+    })?;
     terminal.result(&imported, human)
 }
 
