@@ -1,10 +1,11 @@
 //! A repository, a host that knows it, and what an attacker does to them.
 
 use crate::import::fixture::{Street, chain, import};
-use crate::wire::fixture::now;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use hatchery_image::Catalog;
-use hatchery_image::catalog::{PAYLOAD_TYPE, Stale};
-use hatchery_image::envelope::pre_authentication_encoding;
+use hatchery_image::catalog::PAYLOAD_TYPE;
+use hatchery_image::envelope::{Envelope, pre_authentication_encoding};
 use hatchery_image::signer::Signer;
 use hatchery_importer::import::Kind;
 use hatchery_importer::{ImportError, ImportRequest};
@@ -100,12 +101,12 @@ pub(crate) fn catalog_path(street: &Street) -> PathBuf {
     street.store().join("catalog.json")
 }
 
-/// The catalog as it is now.
+/// The catalog as it is now, whoever signed it.
 pub(crate) fn catalog(street: &Street) -> Catalog {
     let bytes = fs::read(catalog_path(street)).unwrap();
-    Catalog::open(&bytes, &street.keyring(), now(), Stale::Accept)
-        .unwrap()
-        .into_inner()
+    let envelope: Envelope = serde_json::from_slice(&bytes).unwrap();
+    let payload = BASE64.decode(envelope.payload).unwrap();
+    serde_json::from_slice(&payload).unwrap()
 }
 
 /// Changes the catalog and signs it with the repository's own key.
@@ -127,14 +128,12 @@ pub(crate) fn seal(signer: &Signer, catalog: &Catalog) -> Vec<u8> {
 
 /// An envelope of signatures that were made elsewhere.
 pub(crate) fn envelope(kind: &str, payload: &[u8], signatures: &[Vec<u8>]) -> Vec<u8> {
-    use base64::Engine as _;
-    let base64 = base64::engine::general_purpose::STANDARD;
     let signatures: Vec<_> = signatures
         .iter()
-        .map(|s| serde_json::json!({"keyid": "", "sig": base64.encode(s)}))
+        .map(|s| serde_json::json!({"keyid": "", "sig": BASE64.encode(s)}))
         .collect();
     let envelope = serde_json::json!({
-        "payloadType": kind, "payload": base64.encode(payload), "signatures": signatures,
+        "payloadType": kind, "payload": BASE64.encode(payload), "signatures": signatures,
     });
     serde_json::to_vec(&envelope).unwrap()
 }

@@ -14,7 +14,9 @@ use hatchery_importer::ImportRequest;
 use hatchery_importer::import::Kind;
 use hatchery_mirror::{SucceedError, refresh, succeed};
 use hatchery_tests::lab::key;
+use jiff::ToSpan as _;
 use std::fs;
+use std::time::Duration;
 
 /// A host that trusts the repository's first key, and keeps its keys.
 fn host(street: &Street, machine: &str) -> ImportRequest {
@@ -103,6 +105,23 @@ fn a_subkey_that_replaces_another_under_the_same_primary_key() {
     let mut ignorant = host(&street, "victim");
     ignorant.repository.keyring = Keyring::parse(&known).unwrap();
     refused_as(&ignorant, Kind::Trust, "is not a trusted key");
+}
+
+#[test]
+fn a_later_expiry_is_learnt_from_the_mirror() {
+    let Some(street) = fresh() else { return };
+    let signer = &street.yard.signer;
+    let fingerprint = signer.fingerprint().as_str();
+    gpg(signer, &["--quick-set-expire", fingerprint, "1d"]);
+    let mut later = host(&street, "victim");
+    later.now = now().checked_add(48.hours()).unwrap();
+    fs::remove_file(street.store().join("keys.pgp")).unwrap();
+    refused_as(&later, Kind::Trust, "has expired");
+    // Of two self-signatures the newer counts, and their times are seconds.
+    std::thread::sleep(Duration::from_millis(1100));
+    gpg(signer, &["--quick-set-expire", fingerprint, "0"]);
+    refresh(&street.yard.store(), signer, &signing()).unwrap();
+    import(&later).unwrap();
 }
 
 #[test]

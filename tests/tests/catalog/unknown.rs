@@ -65,13 +65,8 @@ fn the_key_that_was_told_lies_there_but_did_not_sign() {
 #[test]
 fn a_trusted_key_does_not_count_beside_the_one_that_was_told() {
     let Some(street) = fresh() else { return };
-    let mut request = told(
-        &street,
-        &["0123456789ABCDEF0123456789ABCDEF01234567"
-            .parse()
-            .as_ref()
-            .unwrap()],
-    );
+    let other = "0123456789ABCDEF0123456789ABCDEF01234567".parse().unwrap();
+    let mut request = told(&street, &[&other]);
     request.repository.keyring = street.keyring();
     refused_as(&request, Kind::Trust, "the mirror has no key 0123");
 }
