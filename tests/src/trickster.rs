@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -96,7 +96,7 @@ impl Drop for Trickster {
 
 fn answer(
     mut stream: TcpStream,
-    folder: &PathBuf,
+    folder: &Path,
     tricks: &HashMap<String, Trick>,
 ) -> std::io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -134,7 +134,7 @@ fn a_memory_that_is_gone_is_said_where_machines_tell_of_it() {
     let Some(street) = known() else { return };
     let said = |machine: &str| {
         let warnings = warnings(&request(&street, machine));
-        warnings.iter().any(|w| w.contains("known came from"))
+        warnings.iter().any(|w| w.contains("came from repository"))
     };
     assert!(!said("before"));
     fs::remove_dir_all(street.places().state.join("repositories")).unwrap();
