@@ -32,7 +32,7 @@ fn of_import(error: &anyhow::Error) -> Option<&'static str> {
         ),
         ImportError::Repository(RepositoryError::NoKey) => Some(
             "name the publisher's key with --key FILE, or trust it from now on: \
-             hatchery key trust FILE",
+             hatchery key trust FILE, or --trust FINGERPRINT",
         ),
         _ => None,
     }

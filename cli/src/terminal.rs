@@ -13,11 +13,14 @@ use anyhow::Context as _;
 use hatchery_image::Progress;
 use indicatif::MultiProgress;
 use serde::Serialize;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
 use std::process::ExitCode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Longest answer that is read, in bytes; more is no yes.
+const ANSWER_MAX: u64 = 64;
 
 /// Where this command shows things.
 #[derive(Debug)]
@@ -124,6 +127,26 @@ impl Terminal {
             Style::Json => self.raw(json_line(&Last::Result { result })?.as_bytes()),
             _ => self.raw(human(result).as_bytes()),
         }
+    }
+
+    /// Asks a person, whose answer is no unless it is yes; no, too, when there
+    /// is nobody to ask: no terminal to answer at or to read the question on,
+    /// `--json` or `-q`.
+    pub(crate) fn asks(&self, text: &str, question: &str) -> anyhow::Result<bool> {
+        let spoken_to = matches!(self.style, Style::Bars(_));
+        if !spoken_to || !io::stdin().is_terminal() {
+            return Ok(false);
+        }
+        let ask = || -> io::Result<bool> {
+            let mut stderr = io::stderr().lock();
+            write!(stderr, "{text}\n{question}")?;
+            stderr.flush()?;
+            let mut answer = String::new();
+            io::stdin().lock().take(ANSWER_MAX).read_line(&mut answer)?;
+            let answer = answer.trim().to_ascii_lowercase();
+            Ok(matches!(answer.as_str(), "y" | "yes"))
+        };
+        ask().context("cannot ask at the terminal")
     }
 
     /// Writes bytes to stdout as they are.

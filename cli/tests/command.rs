@@ -8,4 +8,6 @@ mod hatchery;
 mod key;
 #[cfg(feature = "build")]
 mod real;
+#[cfg(all(feature = "import", feature = "serve"))]
+mod trust;
 mod usage;

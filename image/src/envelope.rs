@@ -107,16 +107,16 @@ pub(crate) fn open(bytes: &[u8], payload_type: &str) -> Result<Opened, EnvelopeE
 pub(crate) fn write(
     payload_type: &str,
     payload: &[u8],
-    key: &crate::Fingerprint,
-    signature: &[u8],
+    signatures: &[(&crate::Fingerprint, Vec<u8>)],
 ) -> Vec<u8> {
+    let signatures = signatures.iter().map(|(key, signature)| Signature {
+        keyid: key.to_string(),
+        sig: BASE64.encode(signature),
+    });
     let envelope = Envelope {
         payload_type: payload_type.to_owned(),
         payload: BASE64.encode(payload),
-        signatures: vec![Signature {
-            keyid: key.to_string(),
-            sig: BASE64.encode(signature),
-        }],
+        signatures: signatures.collect(),
     };
     let mut bytes = serde_json::to_vec_pretty(&envelope).expect("an envelope is plain JSON");
     bytes.push(b'\n');

@@ -3,6 +3,8 @@
 //!
 //! ```text
 //! catalog.json                         the signed catalog
+//! keys.pgp                             certificates of the keys that sign it
+//! keys.json                            statements of keys that handed over
 //! images/NAME/ARCHITECTURE/VERSION/    one version: manifest, archives, settings, …
 //! images/NAME/ARCHITECTURE/CHANNEL/    a server's redirect to the version
 //! ```
@@ -11,6 +13,18 @@ use crate::{Architecture, ImageName};
 
 /// The signed catalog.
 pub const CATALOG: &str = "catalog.json";
+
+/// Certificates of the keys that sign the catalog, binary, one after the other.
+/// Not signed: nothing of it counts but what belongs to a pinned primary key.
+pub const CERTIFICATES: &str = "keys.pgp";
+
+/// Statements of keys that handed over to others; absent until one did.
+pub const SUCCESSIONS: &str = "keys.json";
+
+/// Largest [`CERTIFICATES`] that is read, in bytes. A certificate of ours takes
+/// less than a kilobyte; the largest of a person, with all that others say
+/// about it, some hundred.
+pub const CERTIFICATES_MAX: u64 = 1 << 20;
 
 /// Folder of the images.
 pub const IMAGES: &str = "images";

@@ -28,6 +28,7 @@ pub mod settings;
 pub mod shelf;
 #[cfg(feature = "sign")]
 pub mod signer;
+pub mod succession;
 pub mod sums;
 
 pub use architecture::Architecture;

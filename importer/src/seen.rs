@@ -1,13 +1,22 @@
-//! `/var/lib/hatchery/repositories/ID.json`: what was seen of a repository.
+//! `/var/lib/hatchery/repositories/ID.json`: what was seen of a repository,
+//! and `ID.keys.json`: which of its keys handed over.
 //!
 //! Written as soon as a catalog was verified, under a lock, and never lowered,
 //! so that what an attacker shows later can be compared with it. It survives
 //! restarts and has nothing to do with the clock.
+//!
+//! A file that is damaged stops everything that needs it: an attacker who
+//! could damage it would otherwise have made us forget. One that is gone is
+//! the same as one that never was, which root alone can bring about;
+//! [`crate::repository`] warns where machines tell that there must have been
+//! one.
 
 use crate::repository::Refused;
 use hatchery_image::catalog::{Catalog, Seen};
 use hatchery_image::durable::{self, DirectoryLock, DurableError};
+use hatchery_image::succession::{Followed, Succession};
 use hatchery_image::{Sha256, Verified};
+use serde::de::DeserializeOwned;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -63,28 +72,35 @@ impl State {
         self.root.join(format!("{repository}.json"))
     }
 
+    fn keys_path(&self, repository: &str) -> PathBuf {
+        self.root.join(format!("{repository}.keys.json"))
+    }
+
     pub(crate) fn seen(&self, repository: &str) -> Result<Option<Seen>, StateError> {
-        let path = self.path(repository);
-        let failed = |source| StateError::Failed {
-            doing: "read",
-            path: path.clone(),
-            source,
-        };
-        match fs::metadata(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(failed(e)),
-            Ok(stat) if stat.len() > SEEN_MAX => {
-                return Err(failed(io::ErrorKind::FileTooLarge.into()));
-            }
-            Ok(_) => (),
+        read(&self.path(repository))
+    }
+
+    /// Which keys of the repository handed over.
+    pub(crate) fn followed(&self, repository: &str) -> Result<Followed, StateError> {
+        read(&self.keys_path(repository)).map(Option::unwrap_or_default)
+    }
+
+    /// Notes that these statements were followed.
+    pub(crate) fn follow(
+        &self,
+        repository: &str,
+        steps: &[Verified<Succession>],
+    ) -> Result<(), Refused> {
+        if steps.is_empty() {
+            return Ok(());
         }
-        let bytes = fs::read(&path).map_err(failed)?;
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|source| StateError::Damaged {
-                path: path.clone(),
-                source,
-            })
+        let write = |e| Refused::State(StateError::Write(e));
+        let _lock = DirectoryLock::exclusive(&self.root).map_err(write)?;
+        let before = self.followed(repository).map_err(Refused::State)?;
+        let now = before.and(steps).map_err(Refused::Succession)?;
+        let mut bytes = serde_json::to_vec_pretty(&now).expect("it has only string keys");
+        bytes.push(b'\n');
+        durable::write(&self.keys_path(repository), &bytes, 0o644).map_err(write)
     }
 
     /// Notes that a catalog was seen, unless another process has seen a newer.
@@ -115,4 +131,27 @@ impl State {
         bytes.push(b'\n');
         durable::write(&self.path(&catalog.repository), &bytes, 0o644).map_err(write)
     }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StateError> {
+    let failed = |source| StateError::Failed {
+        doing: "read",
+        path: path.to_owned(),
+        source,
+    };
+    match fs::metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(e)),
+        Ok(stat) if stat.len() > SEEN_MAX => {
+            return Err(failed(io::ErrorKind::FileTooLarge.into()));
+        }
+        Ok(_) => (),
+    }
+    let bytes = fs::read(path).map_err(failed)?;
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|source| StateError::Damaged {
+            path: path.to_owned(),
+            source,
+        })
 }

@@ -6,6 +6,7 @@
 //! store could have put anything into it. The lock of the store is held by
 //! the callers.
 
+use crate::certificates::{self, CertificatesError};
 use crate::store::{CATALOG, FILE_MODE, Store, StoreError};
 use hatchery_image::catalog::{CATALOG_MAX, Catalog, EXPIRES_AFTER_DAYS, PAYLOAD_TYPE};
 use hatchery_image::durable::{self, DurableError};
@@ -144,6 +145,9 @@ pub enum CatalogError {
     /// GnuPG's own certificate cannot be read.
     #[error("the signer's certificate cannot be read")]
     Certificate(#[source] KeyringError),
+    /// The published certificates cannot be read, or be written.
+    #[error("cannot publish the certificates of the keys that sign the catalog")]
+    Certificates(#[source] CertificatesError),
     /// It could not be switched.
     #[error("cannot switch to the new catalog")]
     Write(#[source] DurableError),
@@ -255,6 +259,9 @@ pub(crate) fn sign(
     let sealed = signer
         .seal(PAYLOAD_TYPE, &payload)
         .map_err(CatalogError::Signer)?;
+    // Before the catalog: whoever reads the new one may need a new subkey.
+    certificates::publish(store, &signing.keyring(signer)?.only(&catalog.keys))
+        .map_err(CatalogError::Certificates)?;
     durable::write(&store.catalog(), &sealed, FILE_MODE).map_err(CatalogError::Write)?;
     Ok(catalog)
 }

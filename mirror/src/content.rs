@@ -1,13 +1,14 @@
 //! Types of content, by the names that a store publishes.
 
 /// Suffixes and their media types; the first that fits counts.
-const TYPES: [(&str, &str); 12] = [
+const TYPES: [(&str, &str); 13] = [
     (".tar.zst", "application/zstd"),
     (".zst", "application/zstd"),
     (".tar.xz", "application/x-xz"),
     (".xz", "application/x-xz"),
     (".spdx.json", "application/spdx+json"),
     (".json", "application/json"),
+    (".pgp", "application/pgp-keys"),
     (".gpg", "application/pgp-signature"),
     (".asc", "application/pgp-signature"),
     (".nspawn", "text/plain; charset=utf-8"),
@@ -38,6 +39,7 @@ mod tests {
             ("debian.spdx.json", "application/spdx+json"),
             ("SHA256SUMS", "text/plain; charset=utf-8"),
             ("SHA256SUMS.gpg", "application/pgp-signature"),
+            ("keys.pgp", "application/pgp-keys"),
             ("debian.nspawn", "text/plain; charset=utf-8"),
             ("debian", "application/octet-stream"),
         ] {

@@ -18,6 +18,8 @@ use crate::target::{ImageFile, Route};
 use bytes::Bytes;
 use hatchery_image::Catalog;
 use hatchery_image::envelope::ENVELOPE_MAX;
+use hatchery_image::layout::{CERTIFICATES, CERTIFICATES_MAX, SUCCESSIONS};
+use hatchery_image::succession::SUCCESSIONS_MAX;
 use hatchery_image::sums::{SUMS_MAX, Sums};
 use hatchery_image::{Sha256, Version};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -179,6 +181,8 @@ impl Holdings {
     pub(crate) fn find(&self, route: &Route) -> Result<Found> {
         match route {
             Route::Catalog => self.find_catalog(),
+            Route::Certificates => self.find_beside(CERTIFICATES, CERTIFICATES_MAX),
+            Route::Successions => self.find_beside(SUCCESSIONS, SUCCESSIONS_MAX),
             Route::File(wanted) => self.find_file(wanted),
         }
     }
@@ -198,6 +202,23 @@ impl Holdings {
             validators: Validators::new(known.digest.to_string(), known.modified),
             immutable: false,
             data: Data::Memory(known.bytes.clone()),
+        }))
+    }
+
+    /// A small file beside the catalog.
+    fn find_beside(&self, name: &str, limit: u64) -> Result<Found> {
+        let path = Path::new(name);
+        let Some(opened) = self.open(path)? else {
+            return Ok(Found::Nothing);
+        };
+        let bytes = self.read(path, &opened, limit)?;
+        let digest = Sha256::of(&bytes);
+        Ok(Found::Content(Content {
+            name: name.to_owned(),
+            length: bytes.len() as u64,
+            validators: Validators::new(digest.to_string(), opened.modified),
+            immutable: false,
+            data: Data::Memory(bytes),
         }))
     }
 

@@ -12,6 +12,7 @@ mod access;
 mod activity;
 mod body;
 mod catalog;
+mod certificates;
 mod conditional;
 mod connection;
 mod content;
@@ -25,6 +26,7 @@ mod respond;
 mod server;
 mod stagger;
 mod store;
+mod succession;
 mod target;
 
 pub use access::{Access, AccessLog};
@@ -33,6 +35,7 @@ pub use catalog::{CatalogError, Signing, refresh};
 pub use publish::{PublishError, Published, publish};
 pub use server::{CONNECTIONS, DRAIN, Options, Running, Server, ServerError, Stop};
 pub use store::{CATALOG, IMAGES, REPOSITORY, Store, StoreError};
+pub use succession::{SucceedError, Succeeded, succeed};
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
 //! From the target of a request to what it asks for.
 //!
 //! Owns the rules on paths; touches no disk. Only two shapes exist,
-//! `/catalog.json` and `/images/<name>/<architecture>/<version or
-//! channel>/<file>`, and every part of the second is parsed into a name that
-//! cannot hold a separator. So nothing here normalises: where nginx resolves
+//! `/catalog.json` (and `/keys.pgp` and `/keys.json` beside it) and
+//! `/images/<name>/<architecture>/<version or channel>/<file>`, and every part
+//! of the second is parsed into a name that cannot hold a separator. So nothing here normalises: where nginx resolves
 //! `a/../b` and merges `//`, a target that needs either is refused.
 
 use hatchery_image::{Architecture, Channel, ImageName, RelativePath, Version};
@@ -20,6 +20,10 @@ pub(crate) const TARGET_MAX: usize = 2048;
 pub(crate) enum Route {
     /// The signed catalog.
     Catalog,
+    /// Certificates of the keys that sign it.
+    Certificates,
+    /// Statements of keys that handed over.
+    Successions,
     /// A file of a version of an image.
     File(ImageFile),
 }
@@ -67,6 +71,8 @@ pub(crate) fn route(uri: &Uri) -> Result<Route, TargetError> {
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     match parts[..] {
         ["catalog.json"] => Ok(Route::Catalog),
+        ["keys.pgp"] => Ok(Route::Certificates),
+        ["keys.json"] => Ok(Route::Successions),
         ["images", image, architecture, at, file] => image_file(image, architecture, at, file)
             .map(Route::File)
             .ok_or(TargetError::Nothing),
@@ -159,6 +165,8 @@ mod tests {
             assert_eq!(of(target), Ok(file()), "{target}");
         }
         assert_eq!(of("/catalog.json"), Ok(Route::Catalog));
+        assert_eq!(of("/keys.pgp"), Ok(Route::Certificates));
+        assert_eq!(of("/keys.json"), Ok(Route::Successions));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod pool;
 pub mod repository;
 pub mod run;
 pub mod tree;
+pub mod trickster;
 pub mod warnings;
 
 pub use need::{Need, require};

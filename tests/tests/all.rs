@@ -7,6 +7,7 @@ mod arch_keys;
 mod arch_resolver;
 mod boot;
 mod build;
+mod catalog;
 mod confinement;
 mod debian_keys;
 mod disk;

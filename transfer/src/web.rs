@@ -257,6 +257,71 @@ mod tests {
         }
     }
 
+    fn redirected(from: &str, to: &str, guarded: bool) -> Result<Url, Failure> {
+        let answer = hyper::Response::builder()
+            .status(302)
+            .header(LOCATION, to)
+            .body("")
+            .expect("a redirect");
+        follow(&Url::parse(from).unwrap(), &answer.into(), guarded)
+    }
+
+    #[test]
+    fn redirects_never_leave_encryption_nor_http() {
+        let https = "https://mirror.example.org/catalog.json";
+        for (from, to, why) in [
+            (
+                https,
+                "http://mirror.example.org/catalog.json",
+                "not encrypted",
+            ),
+            (https, "//other.example.org/x", ""),
+            (https, "file:///etc/passwd", "neither http nor https"),
+            (
+                "http://mirror.example.org/",
+                "https://other.example.org/",
+                "",
+            ),
+            (
+                "http://mirror.example.org/",
+                "data:,x",
+                "neither http nor https",
+            ),
+        ] {
+            match redirected(from, to, true) {
+                Ok(_) => assert_eq!(why, "", "{from} {to}"),
+                Err(failure) => {
+                    assert!(!why.is_empty(), "{from} {to}: {failure}");
+                    assert!(failure.to_string().contains(why), "{failure}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn redirects_of_a_server_elsewhere_never_lead_to_this_host_or_link() {
+        for host in [
+            "127.0.0.1",
+            "localhost",
+            "LOCALHOST.",
+            "x.localhost",
+            "0",
+            "0x7f.1",
+            "[::1]",
+            "[::ffff:7f00:1]",
+            "[fe80::1]",
+            "169.254.169.254",
+            "224.0.0.1",
+        ] {
+            let to = format!("http://{host}:8080/x");
+            let from = "http://192.0.2.1/catalog.json";
+            let refused = redirected(from, &to, true);
+            let text = refused.unwrap_err().to_string();
+            assert!(text.contains("on this host or link"), "{host}: {text}");
+            assert!(redirected(from, &to, false).is_ok(), "{host}");
+        }
+    }
+
     #[test]
     fn the_guard_resolves_nothing_near() {
         let runtime = tokio::runtime::Builder::new_current_thread()

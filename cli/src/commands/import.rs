@@ -1,19 +1,17 @@
 //! `hatchery import`.
 
 use super::places::HostPlaces;
-use crate::environment::{self, TRUSTED_KEYS};
+use super::source::{self, Source};
+use crate::environment;
 use crate::size;
 use crate::terminal::Terminal;
 use anyhow::Context as _;
 use clap::Args;
-use hatchery_image::catalog::Stale;
 use hatchery_image::settings::Nspawn;
 use hatchery_image::settings::nspawn::{Bind, Port};
-use hatchery_image::{Architecture, Keyring, MachineName};
+use hatchery_image::{Architecture, MachineName};
 use hatchery_importer::Reference;
 use hatchery_importer::import::{DiskLimit, ImportRequest, Imported, import};
-use hatchery_importer::repository::Repository;
-use hatchery_transfer::Location;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr as _;
@@ -30,6 +28,7 @@ Examples:
   hatchery import arch --limit 16G --port tcp:8080:80 --bind /srv/www:/srv/http:ro
   hatchery import debian@20261122.3fa9c1 --force       replaces in one step
   hatchery import debian:testing --mirror http://mirror:8080/ --key images.pgp
+  hatchery import debian --mirror http://mirror:8080/ --trust '0123 4567 89AB …'
   machinectl start web
 
 /etc/hatchery/config.toml:
@@ -50,12 +49,6 @@ pub(crate) struct Arguments {
     /// suggests, where the file system counts already]
     #[arg(long, value_name = "SIZE", value_parser = parse_limit)]
     limit: Option<DiskLimit>,
-    /// A mirror: a URL or a folder; may be given several times, instead of the configured ones
-    #[arg(long, value_name = "URL", value_parser = Location::parse)]
-    mirror: Vec<Location>,
-    /// A key file to trust; may be given several times, instead of the trusted keys
-    #[arg(long, value_name = "FILE")]
-    key: Vec<PathBuf>,
     /// A port of this host that leads into the machine, such as tcp:8080:80; may be given
     /// several times
     #[arg(long, value_name = "PORT", value_parser = Port::from_str)]
@@ -70,9 +63,6 @@ pub(crate) struct Arguments {
     /// Replace a machine of this name, in one step
     #[arg(long)]
     force: bool,
-    /// Take a catalog that has expired, as an air-gapped mirror has it
-    #[arg(long)]
-    allow_stale: bool,
     /// Import an image that this host cannot boot
     #[arg(long)]
     accept_unsuitable: bool,
@@ -83,12 +73,21 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
     #[command(flatten)]
+    source: Source,
+    #[command(flatten)]
     places: HostPlaces,
 }
 
 /// Does it.
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<()> {
-    let imported = import(&arguments.request()?, terminal.progress())?;
+    let request = arguments.request()?;
+    let imported = source::introduced(request.repository.clone(), terminal, |repository| {
+        let request = ImportRequest {
+            repository,
+            ..request.clone()
+        };
+        Ok(import(&request, terminal.progress())?)
+    })?;
     terminal.result(&imported, human)
 }
 
@@ -105,7 +104,7 @@ impl Arguments {
             machine: machine.unwrap_or_else(|| (&self.reference.image).into()),
             reference: self.reference.clone(),
             architecture: self.architecture.map_or(host, Ok)?,
-            repository: self.repository()?,
+            repository: self.source.repository(&self.places)?,
             places,
             limit: self.limit.unwrap_or_default(),
             accept_settings: self.accept_settings,
@@ -119,33 +118,6 @@ impl Arguments {
             threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             helper: super::helper_argv(super::UNPACK),
             now: environment::now(),
-        })
-    }
-
-    fn repository(&self) -> anyhow::Result<Repository> {
-        let config = self.places.config()?;
-        let mut keyring = Keyring::default();
-        for file in &self.key {
-            keyring.extend(Keyring::load(file)?);
-        }
-        if self.key.is_empty() {
-            keyring = Keyring::load_directory(TRUSTED_KEYS.as_ref())?;
-        }
-        let configured = self.mirror.is_empty();
-        Ok(Repository {
-            locations: if configured {
-                config.locations(&self.places.config)?
-            } else {
-                self.mirror.clone()
-            },
-            keyring,
-            // An id is that of the configured mirrors.
-            id: config.repository.id.filter(|_| configured),
-            stale: if self.allow_stale {
-                Stale::Accept
-            } else {
-                Stale::Refuse
-            },
         })
     }
 }

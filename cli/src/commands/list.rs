@@ -1,6 +1,11 @@
-//! `hatchery list`.
+//! `hatchery list`: the machines of this host, or with `--remote` what a
+//! repository offers.
+
+mod offers;
 
 use super::places::HostPlaces;
+use super::source::Source;
+use crate::exit::{Code, Failure};
 use crate::size;
 use crate::terminal::Terminal;
 use clap::Args;
@@ -15,12 +20,20 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Machines that others made (machinectl, debootstrap) are listed, too, without an
-image.
+image. With --remote the verified catalog is shown instead: channels, and the
+size of the archive of what a channel points at.
 
 Examples:
   hatchery list
-  hatchery list --json")]
+  hatchery list --json
+  hatchery list --remote
+  hatchery list --remote --mirror http://mirror:8080/ --key images.pgp")]
 pub(crate) struct Arguments {
+    /// List what the repository offers
+    #[arg(long)]
+    remote: bool,
+    #[command(flatten)]
+    source: Source,
     #[command(flatten)]
     places: HostPlaces,
 }
@@ -47,6 +60,13 @@ struct Image {
 
 /// Does it.
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<()> {
+    if arguments.remote {
+        return offers::run(&arguments.source, &arguments.places, terminal);
+    }
+    if arguments.source.is_given() {
+        let message = "a mirror, a key and --allow-stale are for --remote";
+        return Err(Failure::error(Code::Usage, message));
+    }
     let machines = list(&arguments.places.places()?)?;
     let shown: Vec<Shown> = machines.into_iter().map(shown).collect();
     terminal.result(&shown, |shown| human(shown))

@@ -28,6 +28,8 @@ pub(crate) mod remove;
 pub(crate) mod serve;
 #[cfg(feature = "serve")]
 mod signing;
+#[cfg(feature = "import")]
+mod source;
 #[cfg(feature = "build")]
 mod sources;
 

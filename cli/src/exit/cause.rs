@@ -64,7 +64,7 @@ fn of_archive(error: &ArchiveError) -> Option<Code> {
 
 #[cfg(feature = "serve")]
 fn of_mirror(cause: &(dyn Error + 'static)) -> Option<Code> {
-    use hatchery_mirror::{CatalogError as C, PublishError as P, StoreError as S};
+    use hatchery_mirror::{CatalogError as C, PublishError as P, StoreError as S, SucceedError};
     let store = |error: &S| match error {
         S::NotAStore { .. } | S::NotEmpty { .. } => Some(Code::Conflict),
         _ => None,
@@ -80,9 +80,16 @@ fn of_mirror(cause: &(dyn Error + 'static)) -> Option<Code> {
         C::Envelope { .. } | C::Payload { .. } => Some(Code::Trust),
         _ => None,
     };
+    let succeed = |error: &SucceedError| match error {
+        SucceedError::Same(_) => Some(Code::Usage),
+        SucceedError::Already { .. } | SucceedError::Back(_) => Some(Code::Conflict),
+        SucceedError::Catalog(error) => catalog(error),
+        _ => None,
+    };
     None.or_else(|| unboxed(cause).and_then(store))
         .or_else(|| cause.downcast_ref().and_then(publish))
         .or_else(|| unboxed(cause).and_then(catalog))
+        .or_else(|| cause.downcast_ref().and_then(succeed))
 }
 
 #[cfg(not(feature = "serve"))]
@@ -168,8 +175,10 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
     use hatchery_importer::check::CheckError;
     use hatchery_importer::config::ConfigError;
     use hatchery_importer::import::Kind;
+    use hatchery_importer::remote::RemoteError;
+    use hatchery_importer::repository::RepositoryError;
     use hatchery_importer::{ImportError, RemoveError};
-    let import = |error: &ImportError| match error.kind() {
+    let of_kind = |kind: Kind| match kind {
         Kind::Trust => Some(Code::Trust),
         Kind::Network => Some(Code::Network),
         Kind::Conflict => Some(Code::Conflict),
@@ -188,7 +197,15 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
         _ => Some(Code::Recipe),
     };
     let check = |error: &CheckError| matches!(error, CheckError::NotRoot).then_some(Code::Host);
+    let import = |error: &ImportError| of_kind(error.kind());
+    let repository = |error: &RepositoryError| of_kind(error.kind());
+    let remote = |error: &RemoteError| match error {
+        RemoteError::Repository(error) => repository(error),
+        RemoteError::Client(_) => None,
+    };
     None.or_else(|| cause.downcast_ref().and_then(import))
+        .or_else(|| cause.downcast_ref().and_then(remote))
+        .or_else(|| cause.downcast_ref().and_then(repository))
         .or_else(|| cause.downcast_ref().and_then(remove))
         .or_else(|| cause.downcast_ref().and_then(config))
         .or_else(|| cause.downcast_ref().and_then(check))

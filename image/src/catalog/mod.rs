@@ -14,6 +14,7 @@ mod lookup;
 mod seen;
 #[cfg(test)]
 mod tests;
+mod unique;
 
 pub use error::CatalogError;
 pub use lookup::{LookupError, Resolved, Selector};
@@ -61,6 +62,7 @@ pub struct Catalog {
     /// Primary fingerprints that may sign for this repository.
     pub keys: Vec<Fingerprint>,
     /// The images, by name and architecture.
+    #[serde(deserialize_with = "unique::nested")]
     pub images: BTreeMap<ImageName, BTreeMap<Architecture, Listing>>,
 }
 
@@ -68,8 +70,10 @@ pub struct Catalog {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     /// Where each channel points.
+    #[serde(deserialize_with = "unique::map")]
     pub channels: BTreeMap<Channel, Version>,
     /// The versions.
+    #[serde(deserialize_with = "unique::map")]
     pub versions: BTreeMap<Version, ManifestReference>,
 }
 

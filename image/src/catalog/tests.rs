@@ -347,3 +347,19 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn no_key_stands_twice() {
+    let forge = Forge::new();
+    let text = serde_json::to_string(&catalog(&[&forge])).unwrap();
+    for (first, again) in [
+        ("{", "{\"version\":1,"),
+        ("\"images\":{", "\"images\":{\"debian\":{},"),
+        ("\"channels\":{", "\"channels\":{\"latest\":\"1\","),
+    ] {
+        let twice = text.replacen(first, again, 1);
+        let bytes = seal_with(&[&forge], PAYLOAD_TYPE, twice.as_bytes(), &Signing::on(10));
+        let result = open(&bytes, &forge, 20);
+        assert!(matches!(result, Err(CatalogError::Json(_))), "{result:?}");
+    }
+}

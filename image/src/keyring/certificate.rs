@@ -19,7 +19,9 @@ const BEGIN: &[u8] = b"-----BEGIN PGP ";
 pub struct Certificate {
     /// Primary fingerprint: what is pinned.
     pub fingerprint: Fingerprint,
-    /// User ids, as far as they are UTF-8, the primary one first.
+    /// User ids, as far as they are UTF-8, the primary one first. Whoever made
+    /// the key chose them; control characters, which could make a terminal
+    /// show something else, are replaced.
     pub user_ids: Vec<String>,
     /// When the primary key was made.
     pub created: Option<Timestamp>,
@@ -123,7 +125,7 @@ pub(super) fn describe(member: &Member, now: Timestamp) -> Certificate {
     let valid = certificate.with_policy(&policy, now);
     let mut user_ids: Vec<String> = certificate
         .userids()
-        .map(|u| String::from_utf8_lossy(u.userid().value()).into_owned())
+        .map(|u| shown(u.userid().value()))
         .collect();
     let mut expires = None;
     if let Ok(valid) = &valid {
@@ -132,7 +134,7 @@ pub(super) fn describe(member: &Member, now: Timestamp) -> Certificate {
             .key_expiration_time()
             .and_then(|t| Timestamp::try_from(t).ok());
         if let Ok(primary) = valid.primary_userid() {
-            let primary = String::from_utf8_lossy(primary.userid().value()).into_owned();
+            let primary = shown(primary.userid().value());
             user_ids.sort_by_key(|u| *u != primary);
         }
     }
@@ -151,6 +153,13 @@ pub(super) fn describe(member: &Member, now: Timestamp) -> Certificate {
             (state, _) => state,
         },
     }
+}
+
+/// A user id as it can be shown.
+fn shown(user_id: &[u8]) -> String {
+    let text = String::from_utf8_lossy(user_id);
+    let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().map(plain).collect()
 }
 
 fn state(valid: openpgp::Result<ValidCert<'_>>) -> CertificateState {

@@ -136,6 +136,15 @@ impl Keyring {
         }
     }
 
+    /// The same certificates, with what another keyring knows of them besides:
+    /// newer subkeys, a later expiry, revocations. No certificate is added.
+    #[must_use]
+    pub fn renewed(&self, other: &Self) -> Self {
+        let mut renewed = self.clone();
+        renewed.extend(other.only(&self.fingerprints()));
+        renewed
+    }
+
     /// Primary fingerprints of all certificates.
     #[must_use]
     pub fn fingerprints(&self) -> Vec<Fingerprint> {

@@ -110,14 +110,24 @@ impl Signer {
     /// # Errors
     /// GnuPG refused.
     pub fn seal(&self, payload_type: &str, payload: &[u8]) -> Result<Vec<u8>, SignerError> {
+        Self::seal_together(&[self], payload_type, payload)
+    }
+
+    /// Seals a payload in an envelope that bears a signature by each of them.
+    ///
+    /// # Errors
+    /// GnuPG refused one.
+    pub fn seal_together(
+        signers: &[&Self],
+        payload_type: &str,
+        payload: &[u8],
+    ) -> Result<Vec<u8>, SignerError> {
         let covered = crate::envelope::pre_authentication_encoding(payload_type, payload);
-        let signature = self.sign_detached(&covered)?;
-        Ok(crate::envelope::write(
-            payload_type,
-            payload,
-            &self.fingerprint,
-            &signature,
-        ))
+        let mut signatures = Vec::new();
+        for signer in signers {
+            signatures.push((&signer.fingerprint, signer.sign_detached(&covered)?));
+        }
+        Ok(crate::envelope::write(payload_type, payload, &signatures))
     }
 
     /// The public certificate, binary, as systemd's keyrings want it.

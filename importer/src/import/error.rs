@@ -13,6 +13,7 @@ use crate::settings::SettingsError;
 use crate::space::SpaceError;
 use crate::unpack::{Failure, UnpackError};
 use hatchery_image::MachineName;
+use hatchery_image::catalog::LookupError;
 use hatchery_image::durable::DurableError;
 use hatchery_image::progress::Interrupted;
 use hatchery_image::settings::nspawn::{Contradiction, NspawnError};
@@ -157,7 +158,7 @@ impl ImportError {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Repository(error) => of_repository(error),
+            Self::Repository(error) => error.kind(),
             Self::Image(error) => of_image(error),
             Self::OtherBytes { .. }
             | Self::Unpack {
@@ -184,23 +185,29 @@ impl ImportError {
     }
 }
 
-fn of_repository(error: &RepositoryError) -> Kind {
-    match error {
-        RepositoryError::NoKey | RepositoryError::Refused { .. } => Kind::Trust,
-        RepositoryError::Fetch(TransferError::Interrupted(_)) => Kind::Interrupted,
-        RepositoryError::Fetch(error) if error.is_distrusted() => Kind::Trust,
-        RepositoryError::NoMirror | RepositoryError::Fetch(_) => Kind::Network,
-        RepositoryError::State(_) => Kind::Other,
+impl RepositoryError {
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::NoKey | Self::FirstContact { .. } | Self::Refused { .. } => Kind::Trust,
+            Self::Fetch(TransferError::Interrupted(_)) => Kind::Interrupted,
+            Self::Fetch(error) if error.is_distrusted() => Kind::Trust,
+            Self::NoMirror | Self::Fetch(_) => Kind::Network,
+            Self::State(_) | Self::Keys(_) => Kind::Other,
+        }
     }
 }
 
 fn of_image(error: &ImageError) -> Kind {
     match error {
+        ImageError::Lookup(LookupError::Dangling { .. }) => Kind::Trust,
         ImageError::Lookup(_) => Kind::Conflict,
         ImageError::Mixed { .. } => Kind::Trust,
         ImageError::Fetch { source, .. } => match source {
             TransferError::Interrupted(_) => Kind::Interrupted,
             error if error.is_distrusted() => Kind::Trust,
+            TransferError::OverLimit { .. } => Kind::Trust,
             TransferError::Host { .. } => Kind::Host,
             _ => Kind::Network,
         },

@@ -96,6 +96,8 @@ impl Street {
             repository: Repository {
                 locations: vec![Location::Folder(self.store())],
                 keyring: self.keyring(),
+                trust: Vec::new(),
+                keys: None,
                 id: None,
                 stale: Stale::Refuse,
             },

@@ -49,7 +49,10 @@ fn a_catalog_by_another_key() {
 
     request.repository.keyring = Keyring::default();
     let error = import(&request).unwrap_err();
-    let no_key = matches!(error, ImportError::Repository(RepositoryError::NoKey));
+    let no_key = matches!(
+        error,
+        ImportError::Repository(RepositoryError::FirstContact { .. })
+    );
     assert!(no_key, "{}", chain(&error));
     street.assert_nothing_left();
 }

@@ -65,7 +65,13 @@ fn what_is_published_is_listed_signed_and_readable() {
     names.sort();
     assert_eq!(
         names,
-        [".lock", "catalog.json", "images", "repository.json"]
+        [
+            ".lock",
+            "catalog.json",
+            "images",
+            "keys.pgp",
+            "repository.json"
+        ]
     );
 }
 

@@ -20,6 +20,12 @@ impl SigningKey {
     pub(crate) fn signer(&self) -> anyhow::Result<Signer> {
         self.home.signer(self.key.as_deref())
     }
+
+    /// Where it is.
+    #[cfg(feature = "serve")]
+    pub(crate) fn home(&self) -> &GnupgHome {
+        &self.home
+    }
 }
 
 /// Where private keys are.

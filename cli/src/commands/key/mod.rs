@@ -51,7 +51,7 @@ impl Command {
 }
 
 /// A fingerprint as people compare it: in groups of four.
-fn grouped(fingerprint: &str) -> String {
+pub(crate) fn grouped(fingerprint: &str) -> String {
     let groups: Vec<&str> = fingerprint
         .as_bytes()
         .chunks(4)
@@ -61,7 +61,7 @@ fn grouped(fingerprint: &str) -> String {
 }
 
 /// The day of a moment, in UTC.
-fn day(time: Timestamp) -> String {
+pub(crate) fn day(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d").to_string()
 }
 

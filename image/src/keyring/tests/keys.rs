@@ -132,3 +132,42 @@ fn debian_s_keys_are_the_active_ones() {
         assert_eq!(certificate.state, CertificateState::Good, "{name}");
     }
 }
+
+#[test]
+fn what_another_keyring_knows_is_merged_and_nobody_is_added() {
+    let stranger = Forge::new();
+    let mut forge = Forge::with_subkey(90);
+    let known = forge.keyring();
+    forge.add_signing_subkey(50);
+    let mut published = forge.keyring();
+    published.extend(stranger.keyring());
+    let renewed = known.renewed(&published);
+    assert_eq!(renewed.fingerprints(), [forge.fingerprint()]);
+    let signed = forge.sign(2, b"data", &super::super::forge::Signing::on(60));
+    let verify = |keyring: &Keyring| {
+        let result = keyring.verify_detached(b"data", &signed, Policy::Standard, day(60));
+        result.map(drop)
+    };
+    assert!(verify(&known).is_err());
+    verify(&renewed).unwrap();
+    // An older copy takes back no revocation.
+    forge.revoke(70, ReasonForRevocation::KeyCompromised);
+    let revoked = forge.keyring().renewed(&published);
+    let state = &revoked.certificates(day(80))[0].state;
+    assert_eq!(*state, CertificateState::Revoked);
+}
+
+#[test]
+fn a_user_id_cannot_steer_a_terminal() {
+    let forge = Forge::with(|builder| builder.add_userid("\x1b[2K\rTrusted Inc."));
+    let certificate = &forge.keyring().certificates(day(1))[0];
+    for user_id in &certificate.user_ids {
+        assert!(!user_id.contains(char::is_control), "{user_id:?}");
+    }
+    assert!(
+        certificate
+            .user_ids
+            .iter()
+            .any(|u| u.ends_with("Trusted Inc."))
+    );
+}
