@@ -78,6 +78,8 @@ pub enum ImageError {
 pub(crate) struct Image {
     pub(crate) manifest: Manifest,
     pub(crate) digest: Sha256,
+    /// The manifest as it was published: what has the digest.
+    pub(crate) bytes: Vec<u8>,
     folder: String,
     locations: Vec<Location>,
 }
@@ -136,6 +138,7 @@ pub(crate) fn find(
     Ok(Image {
         digest: found.manifest.sha256,
         manifest,
+        bytes,
         folder,
         locations: locations.to_vec(),
     })

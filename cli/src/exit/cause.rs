@@ -168,7 +168,8 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
     use hatchery_importer::check::CheckError;
     use hatchery_importer::config::ConfigError;
     use hatchery_importer::import::Kind;
-    use hatchery_importer::{ImportError, RemoveError};
+    use hatchery_importer::tables::TablesError;
+    use hatchery_importer::{ImportError, RemoveError, RollbackError, VerifyError};
     let import = |error: &ImportError| match error.kind() {
         Kind::Trust => Some(Code::Trust),
         Kind::Network => Some(Code::Network),
@@ -187,9 +188,27 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
         ConfigError::Read { .. } => None,
         _ => Some(Code::Recipe),
     };
+    let rollback = |error: &RollbackError| match error {
+        RollbackError::Running { .. }
+        | RollbackError::NoPrevious { .. }
+        | RollbackError::Gone { .. }
+        | RollbackError::NotATree { .. } => Some(Code::Conflict),
+        _ => None,
+    };
+    let verify = |error: &VerifyError| match error {
+        VerifyError::NotFound { .. }
+        | VerifyError::NotImported { .. }
+        | VerifyError::Forgotten { .. }
+        | VerifyError::NoTable { .. } => Some(Code::Conflict),
+        // It stands in for the one that it holds.
+        VerifyError::Tables(TablesError::Changed { .. }) => Some(Code::Trust),
+        _ => None,
+    };
     let check = |error: &CheckError| matches!(error, CheckError::NotRoot).then_some(Code::Host);
     None.or_else(|| cause.downcast_ref().and_then(import))
         .or_else(|| cause.downcast_ref().and_then(remove))
+        .or_else(|| cause.downcast_ref().and_then(rollback))
+        .or_else(|| cause.downcast_ref().and_then(verify))
         .or_else(|| cause.downcast_ref().and_then(config))
         .or_else(|| cause.downcast_ref().and_then(check))
 }

@@ -1,14 +1,16 @@
 //! `hatchery import`: from a reference to a machine.
 //!
 //! Nothing is visible before all of it is: the tree is made hidden beside its
-//! final place, and one rename (or exchange, with `force`) shows it. The
-//! record is written last. Whatever fails or is interrupted before takes back
+//! final place, and one rename (or exchange, with `force`) shows it, with its
+//! settings and its record (see [`crate::exchange`]); a tree that was there is
+//! kept for [`crate::rollback`]. Whatever fails or is interrupted before takes back
 //! what it did; what a killed process could not take back, the next import
 //! removes. Downloads are kept, so that the next try goes on where this ended.
 
 mod early;
 mod error;
 mod request;
+mod show;
 
 pub use error::{ImportError, Kind};
 pub use request::{DiskLimit, ImportRequest, Imported, Settings};
@@ -16,16 +18,14 @@ pub use request::{DiskLimit, ImportRequest, Imported, Settings};
 use crate::image::{self, Image};
 use crate::machines::Machines;
 use crate::record::{Record, Records};
-use crate::settings::Installed;
-use crate::{limit, repository, settings, tree};
+use crate::{limit, repository};
 use hatchery_image::Verified;
 use hatchery_image::archive;
 use hatchery_image::catalog::Catalog;
-use hatchery_image::durable::{Existing, Staging};
+use hatchery_image::durable::Staging;
 use hatchery_image::place::{Resolve, Root};
 use hatchery_image::progress::{Progress, Stage};
 use hatchery_transfer::{Cache, Client};
-use std::io;
 use std::path::Path;
 
 /// Imports an image as a machine.
@@ -65,11 +65,12 @@ pub fn import(request: &ImportRequest, progress: &Progress) -> Result<Imported, 
     progress.check().map_err(ImportError::Interrupted)?;
 
     // Shown: settings, tree, record.
-    let installed = install(settings.installed.as_deref(), request)?;
-    let replaced = show(staging, &machines, request)?;
     let path = machines.path(&request.machine);
     let record = new_record(&catalog, &image, &path, limit, request);
-    record_it(record, installed, replaced, &records)?;
+    let held = show::remember(&image, &archive, request)?;
+    let text = settings.installed.as_deref();
+    let replaced = show::show(staging, record, text, &machines, request, &held)?;
+    drop(held);
     image.forget_archive(&cache);
     Ok(Imported {
         machine: request.machine.clone(),
@@ -165,38 +166,6 @@ fn unpack(
     })
 }
 
-fn install(
-    settings: Option<&str>,
-    request: &ImportRequest,
-) -> Result<Option<Installed>, ImportError> {
-    let Some(text) = settings else {
-        return Ok(None);
-    };
-    let path = request.places.settings_of(&request.machine);
-    Ok(Some(Installed::new(&path, text)?))
-}
-
-/// Puts the tree into its place; whether another one was there.
-fn show(
-    staging: Staging,
-    machines: &Machines,
-    request: &ImportRequest,
-) -> Result<bool, ImportError> {
-    let target = machines.path(&request.machine);
-    let replaced = request.force && target.symlink_metadata().is_ok();
-    let existing = if replaced {
-        Existing::Replace
-    } else {
-        Existing::Keep
-    };
-    match staging.publish(&target, existing) {
-        Err(e) if e.source.kind() == io::ErrorKind::AlreadyExists => {
-            Err(ImportError::Exists { path: target })
-        }
-        result => result.map(|()| replaced).map_err(ImportError::Publish),
-    }
-}
-
 fn new_record(
     catalog: &Verified<Catalog>,
     image: &Image,
@@ -218,32 +187,6 @@ fn new_record(
         imported: request.now,
         limit,
         settings: None,
+        written: Vec::new(),
     }
-}
-
-/// Writes the record. A new machine that cannot be recorded is taken back;
-/// one that replaced another stays, because the other is gone.
-fn record_it(
-    mut record: Record,
-    installed: Option<Installed>,
-    replaced: bool,
-    records: &Records,
-) -> Result<(), ImportError> {
-    let installed = installed.map(Installed::keep);
-    let before = records.find(&record.machine)?.and_then(|r| r.settings);
-    // Settings of the machine that was replaced are still ours to remove.
-    record.settings = installed.or(before.filter(|_| replaced));
-    let Err(error) = records.write(&record) else {
-        return Ok(());
-    };
-    if !replaced {
-        if let Some(settings) = &record.settings {
-            settings::remove(settings)?;
-        }
-        tree::remove(&record.path).map_err(|source| ImportError::Remains {
-            path: record.path.clone(),
-            source,
-        })?;
-    }
-    Err(error.into())
 }
