@@ -108,6 +108,7 @@ impl Tables {
         }
         let table = archive.toc().map_err(TablesError::Archive)?;
         let skeleton = archive.skeleton().map_err(TablesError::Archive)?;
+        fs::create_dir_all(&self.root).map_err(failed("make the folder", &self.root))?;
         let staging = Staging::new(&self.root).map_err(TablesError::Write)?;
         let files = [
             (MANIFEST, Some(manifest)),
@@ -179,6 +180,9 @@ impl Tables {
     /// Removes such folders, and what killed processes left. The state
     /// folder must be held alone.
     pub(crate) fn remove(&self, unused: &[PathBuf], _held: &Hold) -> Result<(), TablesError> {
+        if !self.root.is_dir() {
+            return Ok(());
+        }
         for folder in unused {
             fs::remove_dir_all(folder).map_err(failed("remove", folder))?;
         }
