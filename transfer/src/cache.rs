@@ -48,6 +48,14 @@ impl Cache {
         Ok(cache)
     }
 
+    /// A cache that is there, to look at: nothing is made, and nothing old is
+    /// removed.
+    #[must_use]
+    pub fn existing(root: &Path) -> Option<Self> {
+        let root = root.to_owned();
+        root.is_dir().then_some(Self { root })
+    }
+
     /// Path of a file of this digest if it is there. It was verified when it
     /// was put there, and may have been damaged since: what must be right is
     /// opened with [`Self::open_verified`].

@@ -244,13 +244,20 @@ impl Collection<'_> {
         Ok(())
     }
 
+    /// What killed processes left: trees, and small files beside those that
+    /// they wrote.
     fn staging(&mut self) -> Result<(), GcError> {
-        let abandoned = durable::abandoned(self.machines.root()).map_err(GcError::Staging)?;
-        for left in abandoned {
-            self.add(What::Staging, left.path().to_owned());
-            if !self.request.dry_run {
-                let removed = left.remove(tree::remove);
-                removed.map_err(GcError::Staging)?;
+        let places = &self.request.places;
+        let mut folders = vec![self.machines.root().to_owned(), places.settings.clone()];
+        let state = ["machines", "previous", "exchange", "images"];
+        folders.extend(state.map(|name| places.state.join(name)));
+        for folder in folders.iter().filter(|folder| folder.is_dir()) {
+            for left in durable::abandoned(folder).map_err(GcError::Staging)? {
+                self.add(What::Staging, left.path().to_owned());
+                if !self.request.dry_run {
+                    let removed = left.remove(tree::remove);
+                    removed.map_err(GcError::Staging)?;
+                }
             }
         }
         if !self.request.dry_run {
@@ -260,11 +267,9 @@ impl Collection<'_> {
     }
 
     fn downloads(&mut self) -> Result<(), GcError> {
-        let root = &self.request.places.cache;
-        if !root.is_dir() {
+        let Some(cache) = Cache::existing(&self.request.places.cache) else {
             return Ok(());
-        }
-        let cache = Cache::open(root).map_err(GcError::Cache)?;
+        };
         let now = Duration::from_secs(u64::try_from(self.request.now.as_second()).unwrap_or(0));
         let before = SystemTime::UNIX_EPOCH + now.saturating_sub(self.request.download_age);
         for path in cache.idle_since(before).map_err(GcError::Cache)? {
