@@ -281,10 +281,11 @@ impl Steps<'_> {
 
     fn record(&self, record: Option<&Record>) -> Result<(), ExchangeError> {
         let records = self.places.records();
-        Ok(match record {
+        match record {
             Some(record) => records.write(record)?,
             None => records.remove(self.name)?,
-        })
+        }
+        Ok(())
     }
 
     fn previous(&self, previous: Option<&Previous>) -> Result<(), ExchangeError> {

@@ -172,6 +172,10 @@ impl Collection<'_> {
             let Some(previous) = all.find(&name)? else {
                 continue;
             };
+            // Not mended: it was spared, and which tree is which is not sure.
+            if exchange::is_begun(&name, places)? {
+                continue;
+            }
             if previous.tree.parent() != Some(self.machines.root()) {
                 self.spare(&previous.tree, "it is in another machines directory");
                 continue;

@@ -46,7 +46,7 @@ pub(super) fn writes(path: &[u8]) -> bool {
         let rest = path.strip_prefix(*folder);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    FILES.contains(&path) || FOLDERS.iter().any(|f| in_folder(f)) || path.starts_with(HOST_KEYS)
+    FILES.contains(&path) || FOLDERS.iter().any(in_folder) || path.starts_with(HOST_KEYS)
 }
 
 #[cfg(test)]

@@ -59,9 +59,7 @@ pub fn verify(
     let remembered = places.tables().find(record.manifest)?;
     let remembered = remembered.ok_or_else(|| VerifyError::Forgotten { name: name.clone() })?;
     let image = format!("{}@{}", record.image, record.version);
-    let (table, skeleton) = remembered
-        .table
-        .ok_or_else(|| VerifyError::NoTable { image })?;
+    let (table, skeleton) = remembered.table.ok_or(VerifyError::NoTable { image })?;
 
     let total = Some(remembered.manifest.unpacked.bytes);
     let running = progress.begin(Stage::Verify, total, Unit::Bytes);
