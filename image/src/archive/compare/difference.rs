@@ -120,6 +120,11 @@ impl Differences {
         self.put(path, Change::Changed(vec![aspect]));
     }
 
+    /// Whether this is told as added, and not as of another type.
+    pub(super) fn is_added(&self, path: &[u8]) -> bool {
+        matches!(self.by_path.get(path), Some(Change::Added { .. }))
+    }
+
     /// Counts one more beneath a directory that is missing or was added.
     pub(super) fn beneath(&mut self, path: &[u8]) {
         if let Some(Change::Missing { beneath, .. } | Change::Added { beneath, .. }) =

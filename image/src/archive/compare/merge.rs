@@ -153,7 +153,9 @@ impl<'a> Merge<'a> {
                     None => Change::Unseen("it is of an unknown type"),
                 };
                 differences.put(path, change);
-                let is_top = found.kind == FileType::Directory && !is_apart;
+                // What is in a directory that was something else is told by itself.
+                let is_directory = found.kind == FileType::Directory;
+                let is_top = is_directory && !is_apart && differences.is_added(path);
                 if is_top {
                     self.added = Some(path.to_vec());
                 }
