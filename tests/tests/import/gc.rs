@@ -9,7 +9,7 @@ use hatchery_importer::verify::{VerifyOptions, verify};
 use hatchery_importer::{Collected, GcRequest, RollbackError, gc, rollback};
 use hatchery_tests::{Need, require};
 use std::fs;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 const NEEDS: [Need; 2] = [Need::Root, Need::Program("gpg")];
 
@@ -55,7 +55,7 @@ fn what_nobody_needs_goes_and_what_lives_stays() {
     for (name, days) in [("old", 40), ("new", 10)] {
         let path = places.cache.join("part").join(name);
         fs::write(&path, "x").unwrap();
-        let then = SystemTime::from(fs::metadata(&path).unwrap().modified().unwrap())
+        let then = fs::metadata(&path).unwrap().modified().unwrap()
             - Duration::from_secs(days * 24 * 3600);
         let times = fs::FileTimes::new().set_accessed(then).set_modified(then);
         let file = fs::File::options().write(true).open(&path).unwrap();
