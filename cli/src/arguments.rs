@@ -95,6 +95,15 @@ pub(crate) enum Command {
     /// Removes a machine and all that belongs to it
     #[cfg(feature = "import")]
     Remove(commands::remove::Arguments),
+    /// Lists what was changed in a machine since its image was signed
+    #[cfg(feature = "import")]
+    Verify(commands::verify::Arguments),
+    /// Brings back what a machine was before it was replaced
+    #[cfg(feature = "import")]
+    Rollback(commands::rollback::Arguments),
+    /// Removes what is kept and no longer wanted
+    #[cfg(feature = "import")]
+    Gc(commands::gc::Arguments),
     /// Boots a machine to see whether it comes up as it should
     #[cfg(feature = "import")]
     Check(commands::check::Arguments),
@@ -132,6 +141,12 @@ impl Command {
             Self::List(arguments) => commands::list::run(arguments, terminal),
             #[cfg(feature = "import")]
             Self::Remove(arguments) => commands::remove::run(arguments, terminal),
+            #[cfg(feature = "import")]
+            Self::Verify(arguments) => commands::verify::run(arguments, terminal),
+            #[cfg(feature = "import")]
+            Self::Rollback(arguments) => commands::rollback::run(arguments, terminal),
+            #[cfg(feature = "import")]
+            Self::Gc(arguments) => commands::gc::run(arguments, terminal),
             #[cfg(feature = "import")]
             Self::Check(arguments) => commands::check::run(arguments, terminal),
             Self::Key(command) => command.run(terminal),

@@ -69,3 +69,22 @@ fn the_readme_shows_the_exit_codes_of_the_help() {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"));
     assert!(readme.unwrap().contains(table.trim()), "{table}");
 }
+
+#[test]
+fn what_is_not_there_is_neither_verified_nor_rolled_back_and_leaves_nothing_to_collect() {
+    let home = tempfile::tempdir().unwrap();
+    let (machines, state) = (home.path().join("m"), home.path().join("s"));
+    let places = ["--machines", machines.to_str().unwrap()];
+    let state = ["--state", state.to_str().unwrap()];
+    for command in ["verify", "rollback"] {
+        let ran = run(
+            home.path(),
+            &[&[command, "web"], &places[..], &state].concat(),
+        );
+        assert_eq!(ran.code, Some(8), "{ran:?}");
+    }
+    let gc = ["gc", "--dry-run", "--json"];
+    let ran = run(home.path(), &[&gc[..], &places, &state].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("\"removed\":[]"), "{ran:?}");
+}

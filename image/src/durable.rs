@@ -235,17 +235,45 @@ fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
-/// Removes what dead processes left in `parent`: staging whose lock is free.
-/// Returns how many were removed.
+/// What a dead process left, locked so that nobody else removes it.
+#[derive(Debug)]
+pub struct Abandoned {
+    path: PathBuf,
+    /// Of a directory; a file is held for milliseconds only.
+    lock: Option<OwnedFd>,
+}
+
+impl Abandoned {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes it; `remove` is for directories.
+    ///
+    /// # Errors
+    /// A directory cannot be removed.
+    pub fn remove(self, remove: fn(&Path) -> io::Result<()>) -> Result<bool> {
+        if self.lock.is_none() {
+            return Ok(fs::remove_file(&self.path).is_ok());
+        }
+        let fail = failed("remove what was left in", &self.path);
+        remove(&self.path).map_err(fail)?;
+        Ok(true)
+    }
+}
+
+/// What dead processes left in `parent`: staging whose lock is free.
 ///
 /// # Errors
-/// `parent` cannot be listed, or something left cannot be removed.
-pub fn sweep(parent: &Path, remove: fn(&Path) -> io::Result<()>) -> Result<usize> {
-    let mut removed = 0;
+/// `parent` cannot be listed.
+pub fn abandoned(parent: &Path) -> Result<Vec<Abandoned>> {
+    let mut abandoned = Vec::new();
     for entry in fs::read_dir(parent).map_err(failed("list", parent))? {
         let entry = entry.map_err(failed("list", parent))?;
-        if !entry
-            .file_name()
+        let name = entry.file_name();
+        if !name
             .as_encoded_bytes()
             .starts_with(STAGING_PREFIX.as_bytes())
         {
@@ -255,8 +283,8 @@ pub fn sweep(parent: &Path, remove: fn(&Path) -> io::Result<()>) -> Result<usize
         if entry.file_type().is_ok_and(|t| t.is_file()) {
             // A temporary file of `write`: held for milliseconds only, so an
             // old one is dead.
-            if is_older_than_a_minute(&path) && fs::remove_file(&path).is_ok() {
-                removed += 1;
+            if is_older_than_a_minute(&path) {
+                abandoned.push(Abandoned { path, lock: None });
             }
             continue;
         }
@@ -264,9 +292,22 @@ pub fn sweep(parent: &Path, remove: fn(&Path) -> io::Result<()>) -> Result<usize
             continue;
         };
         if rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            remove(&path).map_err(failed("remove what was left in", &path))?;
-            removed += 1;
+            let lock = Some(fd);
+            abandoned.push(Abandoned { path, lock });
         }
+    }
+    Ok(abandoned)
+}
+
+/// Removes what dead processes left in `parent`, as [`abandoned`] finds it.
+/// Returns how many were removed.
+///
+/// # Errors
+/// `parent` cannot be listed, or something left cannot be removed.
+pub fn sweep(parent: &Path, remove: fn(&Path) -> io::Result<()>) -> Result<usize> {
+    let mut removed = 0;
+    for left in abandoned(parent)? {
+        removed += usize::from(left.remove(remove)?);
     }
     Ok(removed)
 }

@@ -2,14 +2,16 @@
 //! and compared with what the verified catalog says.
 
 use hatchery_image::catalog::{Catalog, LookupError};
-use hatchery_image::manifest::{self, ArchiveFormat, FileRole, MANIFEST_MAX, ManifestError};
+use hatchery_image::manifest::{self, ArchiveFormat, FileRole, MANIFEST_MAX, ManifestError, Span};
 use hatchery_image::progress::Progress;
 use hatchery_image::settings::nspawn::{NSPAWN_MAX, Nspawn, NspawnError};
 use hatchery_image::{Architecture, Manifest, Sha256, Verified, Version, files, layout};
 use hatchery_transfer::{Arrival, Cache, Client, Location, Request, TransferError};
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
 
 use crate::Reference;
+use crate::tables::SPAN_MAX;
 
 /// Largest table of contents that is fetched ahead, compressed, in bytes: that
 /// of a tree of 300,000 files.
@@ -71,6 +73,16 @@ pub enum ImageError {
     },
 }
 
+/// A part of the archive, if it is the one that was signed.
+fn span(file: &File, span: &Span) -> Option<Vec<u8>> {
+    if span.length > SPAN_MAX {
+        return None;
+    }
+    let mut bytes = vec![0; usize::try_from(span.length).ok()?];
+    file.read_exact_at(&mut bytes, span.offset).ok()?;
+    (Sha256::of(&bytes) == span.sha256).then_some(bytes)
+}
+
 fn fetching(request: &Request, source: TransferError) -> ImageError {
     ImageError::Fetch {
         what: request.path.clone(),
@@ -103,6 +115,8 @@ impl ImageError {
 pub(crate) struct Image {
     pub(crate) manifest: Manifest,
     pub(crate) digest: Sha256,
+    /// The manifest as it was published: what has the digest.
+    pub(crate) bytes: Vec<u8>,
     folder: String,
     locations: Vec<Location>,
 }
@@ -161,6 +175,7 @@ pub(crate) fn find(
     Ok(Image {
         digest: found.manifest.sha256,
         manifest,
+        bytes,
         folder,
         locations: locations.to_vec(),
     })
@@ -224,6 +239,15 @@ impl Image {
         let request = self.archive_request()?;
         let forgotten = cache.forget_part(self.archive()?.sha256);
         forgotten.map_err(|source| fetching(&request, source))
+    }
+
+    /// Table of contents and skeleton, compressed, out of the archive: compared
+    /// with their signed digests. None where there are none, or none that
+    /// could be remembered.
+    pub(crate) fn table_and_skeleton(&self, file: &File) -> Option<(Vec<u8>, Vec<u8>)> {
+        let archive = self.archive().ok()?;
+        let (table, skeleton) = (archive.toc.as_ref()?, archive.skeleton.as_ref()?);
+        Some((span(file, table)?, span(file, skeleton)?))
     }
 
     /// The table of contents of the archive, ahead of the rest and compared

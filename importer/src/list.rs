@@ -1,6 +1,7 @@
 //! The machines of a host: what is in the machines directory, and what is
 //! known of how it got there.
 
+use crate::exchange::{self, ExchangeError};
 use crate::lock;
 use crate::machines::{Machines, MachinesError};
 use crate::places::Places;
@@ -32,6 +33,9 @@ pub enum ListError {
     /// A record cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// What was begun cannot be read.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
 }
 
 /// All machines, sorted by name.
@@ -45,7 +49,7 @@ pub fn list(places: &Places) -> Result<Vec<Listed>, ListError> {
     for name in machines.names()? {
         let path = machines.root().join(&name);
         let record = match name.parse().ok() {
-            Some(name) => records.find(&name)?.filter(|record| record.path == path),
+            Some(name) => exchange::record_of(&name, places)?.filter(|record| record.path == path),
             None => None,
         };
         let in_use = lock::is_held(&path);
@@ -59,7 +63,7 @@ pub fn list(places: &Places) -> Result<Vec<Listed>, ListError> {
     }
     for name in records.names()? {
         let known = listed.iter().any(|machine| machine.name == name.as_str());
-        if let Some(record) = records.find(&name)?.filter(|_| !known) {
+        if let Some(record) = exchange::record_of(&name, places)?.filter(|_| !known) {
             listed.push(Listed {
                 name: name.to_string(),
                 is_there: record.path.exists(),

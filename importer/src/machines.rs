@@ -116,6 +116,25 @@ impl Machines {
         durable::sweep(&self.root, tree::remove).map_err(MachinesError::Sweep)
     }
 
+    /// Hidden trees of every kind.
+    pub(crate) fn hidden(&self) -> Result<Vec<PathBuf>, MachinesError> {
+        let failed = |source| MachinesError::Failed {
+            doing: "list",
+            path: self.root.clone(),
+            source,
+        };
+        let mut hidden = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(failed)?.take(LISTED_MAX) {
+            let entry = entry.map_err(failed)?;
+            let is_tree = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_tree && entry.file_name().as_encoded_bytes().starts_with(b".#") {
+                hidden.push(entry.path());
+            }
+        }
+        hidden.sort();
+        Ok(hidden)
+    }
+
     /// Whether subvolumes and disk limits can be had here.
     pub(crate) fn is_btrfs(&self) -> Result<bool, MachinesError> {
         let failed = |source| MachinesError::Failed {

@@ -3,6 +3,7 @@
 
 use crate::machines::MACHINES;
 use crate::record::{Records, STATE};
+use crate::tables::Tables;
 use hatchery_image::MachineName;
 use std::path::PathBuf;
 
@@ -42,6 +43,12 @@ impl Places {
     #[must_use]
     pub fn records(&self) -> Records {
         Records::beneath(&self.state)
+    }
+
+    /// What is remembered of images.
+    #[must_use]
+    pub fn tables(&self) -> Tables {
+        Tables::beneath(&self.state)
     }
 
     /// The settings file of a machine.

@@ -2,7 +2,9 @@
 //! Written last, so a machine with a record was imported whole.
 
 use hatchery_image::durable::{self, DurableError};
-use hatchery_image::{Architecture, Fingerprint, ImageName, MachineName, Sha256, Version};
+use hatchery_image::{
+    Architecture, Fingerprint, ImageName, MachineName, RelativePath, Sha256, Version,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -47,6 +49,18 @@ pub struct Record {
     /// The settings that were installed with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<InstalledSettings>,
+    /// Files that the import itself wrote into the tree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub written: Vec<WrittenFile>,
+}
+
+/// A file that an import wrote into the tree, on top of the image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenFile {
+    /// Its path in the tree.
+    pub path: RelativePath,
+    /// Digest of what was written, by which a later change is noticed.
+    pub sha256: Sha256,
 }
 
 /// A settings file that an import installed.
@@ -174,13 +188,14 @@ impl Records {
     pub fn remove(&self, name: &MachineName) -> Result<(), RecordError> {
         let path = self.path(name.as_str());
         match fs::remove_file(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             result => result.map_err(|source| RecordError::Failed {
                 doing: "remove",
                 path,
                 source,
-            }),
+            })?,
         }
+        durable::sync_directory(&self.root).map_err(RecordError::Write)
     }
 
     /// Names of the machines that have a record, sorted.
@@ -228,6 +243,7 @@ mod tests {
             imported: "2026-11-23T10:00:00Z".parse().unwrap(),
             limit: Some(16 << 30),
             settings: None,
+            written: Vec::new(),
         }
     }
 

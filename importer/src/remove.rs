@@ -2,20 +2,21 @@
 //! what belongs to it, then its files; what a killed removal leaves hidden is
 //! removed by the next import or removal.
 
+use crate::exchange::{self, ExchangeError, Previous, PreviousOnes};
+use crate::gc::{self, GcError};
+use crate::hidden::Hidden;
+use crate::hold::{Hold, HoldError};
 use crate::lock::LockError;
 use crate::machines::{Machines, MachinesError};
 use crate::places::Places;
 use crate::record::RecordError;
 use crate::settings::{self, SettingsError};
-use crate::tree;
 use hatchery_image::MachineName;
-use hatchery_image::durable::{self, DurableError, STAGING_PREFIX};
 use hatchery_image::progress::{Progress, Stage, Unit};
-use rustix::fs::FlockOperation;
 use serde::Serialize;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What was removed.
 #[derive(Clone, Debug, Serialize)]
@@ -24,6 +25,8 @@ pub struct Removed {
     pub machine: MachineName,
     /// Its tree, if it was there.
     pub path: Option<PathBuf>,
+    /// The tree of the generation before, if one was kept.
+    pub previous: Option<PathBuf>,
     /// Settings that were removed with it.
     pub settings: Option<PathBuf>,
     /// Settings that were changed after the import, and therefore left.
@@ -73,9 +76,15 @@ pub enum RemoveError {
         #[source]
         source: io::Error,
     },
-    /// The machines directory cannot be synced.
-    #[error("cannot make the removal lasting")]
-    Sync(#[source] DurableError),
+    /// The state folder cannot be locked.
+    #[error(transparent)]
+    Hold(#[from] HoldError),
+    /// What was begun before cannot be finished.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+    /// What is remembered of its image cannot be removed.
+    #[error(transparent)]
+    Gc(#[from] GcError),
     /// The settings cannot be removed.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -84,8 +93,10 @@ pub enum RemoveError {
     Record(#[from] RecordError),
 }
 
-/// Removes a machine: its tree with everything in it, the quota groups, the
-/// settings that its import installed, and the record.
+/// Removes a machine: its tree with everything in it and the one that is kept
+/// of the generation before, the quota groups, the settings that its import
+/// installed, the record, and what is remembered of an image of which this was
+/// the last machine.
 ///
 /// # Errors
 /// There is none, it runs, or which step failed. A removal that failed can be
@@ -103,19 +114,25 @@ pub fn remove(
         error => RemoveError::Lock(error),
     })?;
     machines.sweep()?;
+    let held = Hold::shared(&places.state)?;
+    exchange::mend(name, places, &held)?;
     let _running = progress.begin(Stage::Remove, None, Unit::Items);
 
     // A record of a tree elsewhere is not this machine's.
     let ours = records.find(name)?.filter(|record| record.path == path);
-    let hidden = hide(&machines, name)?;
-    if hidden.is_none() && ours.is_none() {
+    let previous = PreviousOnes::beneath(&places.state);
+    let is_ours = |kept: &Previous| kept.tree.parent() == Some(machines.root());
+    let kept = previous.find(name)?.filter(is_ours).map(|kept| kept.tree);
+    let hidden = hide(&path)?;
+    if hidden.is_none() && ours.is_none() && kept.is_none() {
         let root = machines.root().to_owned();
         let name = name.clone();
         return Err(RemoveError::NotFound { name, root });
     }
     let mut removed = Removed {
         machine: name.clone(),
-        path: hidden.as_ref().map(|_| path),
+        path: hidden.as_ref().map(|_| path.clone()),
+        previous: kept.clone(),
         settings: None,
         kept_settings: None,
     };
@@ -131,42 +148,37 @@ pub fn remove(
         }
         records.remove(name)?;
     }
-    if let Some(hidden) = hidden {
-        tree::remove(&hidden.path).map_err(failed("remove", &hidden.path))?;
+    let hidden_too = kept.as_deref().map(hide_kept).transpose()?.flatten();
+    if kept.is_some() {
+        previous.remove(name)?;
     }
+    drop(held);
+    for tree in [hidden, hidden_too].into_iter().flatten() {
+        tree.remove().map_err(failed("remove", &path))?;
+    }
+    gc::forget_unused(places)?;
     Ok(removed)
 }
 
-/// A tree under a hidden name, locked so that nobody else sweeps it.
-struct Hidden {
-    path: PathBuf,
-    _lock: File,
-}
-
 /// Renames the machine's tree so that it is no machine any more.
-fn hide(machines: &Machines, name: &MachineName) -> Result<Option<Hidden>, RemoveError> {
-    let path = machines.path(name);
-    match fs::symlink_metadata(&path) {
+fn hide(path: &Path) -> Result<Option<Hidden>, RemoveError> {
+    match fs::symlink_metadata(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(failed("examine", &path)(e)),
-        Ok(stat) if !stat.is_dir() => return Err(RemoveError::NotATree { path }),
+        Err(e) => return Err(failed("examine", path)(e)),
+        Ok(stat) if !stat.is_dir() => {
+            let path = path.to_owned();
+            return Err(RemoveError::NotATree { path });
+        }
         Ok(_) => (),
     }
-    let lock = File::open(&path).map_err(failed("open", &path))?;
-    rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
-        .map_err(|e| failed("lock", &path)(e.into()))?;
-    let hidden = machines
-        .root()
-        .join(format!("{STAGING_PREFIX}remove-{name}"));
-    fs::rename(&path, &hidden).map_err(failed("rename", &path))?;
-    durable::sync_directory(machines.root()).map_err(RemoveError::Sync)?;
-    Ok(Some(Hidden {
-        path: hidden,
-        _lock: lock,
-    }))
+    hide_kept(path)
 }
 
-fn failed(doing: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> RemoveError {
+fn hide_kept(path: &Path) -> Result<Option<Hidden>, RemoveError> {
+    Hidden::new(path).map_err(failed("hide", path))
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RemoveError {
     let path = path.to_owned();
     move |source| RemoveError::Failed {
         doing,

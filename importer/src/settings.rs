@@ -1,5 +1,6 @@
 //! The settings of a machine, `/etc/systemd/nspawn/NAME.nspawn`: installed
-//! with consent, and put back as they were if the import fails after all.
+//! with consent, and put back as they were if the import fails after all
+//! (see [`crate::exchange`]).
 
 use crate::record::InstalledSettings;
 use hatchery_image::Sha256;
@@ -75,55 +76,48 @@ pub(crate) fn possible(
     Err(SettingsError::Exist { path })
 }
 
-/// Settings that were installed; taken back when dropped, unless kept.
-#[derive(Debug)]
-pub(crate) struct Installed {
-    path: PathBuf,
-    sha256: Sha256,
-    before: Option<Vec<u8>>,
-    kept: bool,
+/// The text of a settings file, if there is one.
+pub(crate) fn text(path: &Path) -> Result<Option<String>, SettingsError> {
+    let Some(bytes) = read(path)? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(bytes).map_err(|source| SettingsError::Failed {
+        doing: "understand",
+        path: path.to_owned(),
+        source: io::Error::new(io::ErrorKind::InvalidData, source),
+    })?;
+    Ok(Some(text))
 }
 
-impl Installed {
-    /// Writes the settings.
-    pub(crate) fn new(path: &Path, text: &str) -> Result<Self, SettingsError> {
-        let before = read(path)?;
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(|source| SettingsError::Failed {
-                doing: "make the folder",
-                path: folder.to_owned(),
-                source,
-            })?;
+/// Makes the settings file one of this text, durably, or absent.
+pub(crate) fn put(path: &Path, text: Option<&str>) -> Result<(), SettingsError> {
+    let failed = |doing, path: &Path| {
+        let path = path.to_owned();
+        move |source| SettingsError::Failed {
+            doing,
+            path,
+            source,
         }
-        durable::write(path, text.as_bytes(), 0o644).map_err(SettingsError::Write)?;
-        Ok(Self {
-            path: path.to_owned(),
-            sha256: Sha256::of(text.as_bytes()),
-            before,
-            kept: false,
-        })
-    }
-
-    /// Leaves them where they are; what to remember of them.
-    pub(crate) fn keep(mut self) -> InstalledSettings {
-        self.kept = true;
-        InstalledSettings {
-            path: self.path.clone(),
-            sha256: self.sha256,
+    };
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    match text {
+        Some(text) => {
+            fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
+            durable::write(path, text.as_bytes(), 0o644).map_err(SettingsError::Write)
         }
+        None => match fs::remove_file(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(failed("remove", path)(e)),
+            Ok(()) => durable::sync_directory(folder).map_err(SettingsError::Write),
+        },
     }
 }
 
-impl Drop for Installed {
-    fn drop(&mut self) {
-        if self.kept {
-            return;
-        }
-        // The import has failed already and says why.
-        let _ = match &self.before {
-            Some(before) => durable::write(&self.path, before, 0o644).map_err(|e| e.source),
-            None => fs::remove_file(&self.path),
-        };
+/// What is remembered of settings of this text.
+pub(crate) fn installed(path: &Path, text: &str) -> InstalledSettings {
+    InstalledSettings {
+        path: path.to_owned(),
+        sha256: Sha256::of(text.as_bytes()),
     }
 }
 
@@ -152,16 +146,15 @@ mod tests {
     const TEXT: &str = "[Network]\nPort=tcp:80:80\n";
 
     #[test]
-    fn a_failed_import_puts_settings_back() {
+    fn settings_are_put_and_taken_away() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("nspawn/web.nspawn");
-        drop(Installed::new(&path, TEXT).unwrap());
+        put(&path, None).unwrap();
+        assert_eq!(text(&path).unwrap(), None);
+        put(&path, Some(TEXT)).unwrap();
+        assert_eq!(text(&path).unwrap().as_deref(), Some(TEXT));
+        put(&path, None).unwrap();
         assert!(!path.exists());
-        fs::write(&path, "old").unwrap();
-        drop(Installed::new(&path, TEXT).unwrap());
-        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
-        Installed::new(&path, TEXT).unwrap().keep();
-        assert_eq!(fs::read_to_string(&path).unwrap(), TEXT);
     }
 
     #[test]
@@ -169,7 +162,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("web.nspawn");
         possible(&path, TEXT, None).unwrap();
-        let installed = Installed::new(&path, TEXT).unwrap().keep();
+        put(&path, Some(TEXT)).unwrap();
+        let installed = installed(&path, TEXT);
         possible(&path, TEXT, None).unwrap();
         possible(&path, "newer", Some(&installed)).unwrap();
         let error = possible(&path, "newer", None).unwrap_err();

@@ -10,17 +10,21 @@
 
 use crate::error::{TransferError, host};
 use hatchery_image::Sha256;
+use rustix::fs::FlockOperation;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Partial files that nobody came back for are removed after this long.
 const PART_AGE_MAX: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// Most entries of `part/` that are looked at when a cache is opened.
 const SWEEP_MAX: usize = 10_000;
+
+/// Most entries of a folder that are looked at for idle files.
+const LISTED_MAX: usize = 1_000_000;
 
 /// Content-addressed files. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -42,6 +46,14 @@ impl Cache {
         }
         cache.sweep();
         Ok(cache)
+    }
+
+    /// A cache that is there, to look at: nothing is made, and nothing old is
+    /// removed.
+    #[must_use]
+    pub fn existing(root: &Path) -> Option<Self> {
+        let root = root.to_owned();
+        root.is_dir().then_some(Self { root })
     }
 
     /// Path of a file of this digest if it is there. It was verified when it
@@ -113,6 +125,34 @@ impl Cache {
         Ok(digest)
     }
 
+    /// Files, whole and partial, that nobody has written or read since then,
+    /// sorted. (Reading counts once a day, as file systems are mounted now, or
+    /// not at all with `noatime`.) What is being filled is not among them.
+    ///
+    /// # Errors
+    /// A folder cannot be listed.
+    pub fn idle_since(&self, then: SystemTime) -> Result<Vec<PathBuf>, TransferError> {
+        let mut idle = Vec::new();
+        let mut folders = vec![self.parts()];
+        folders.extend(list(&self.root.join("sha256"))?.filter(|path| path.is_dir()));
+        for folder in folders {
+            idle.extend(list(&folder)?.filter(|path| is_idle(path, then)));
+        }
+        idle.sort();
+        Ok(idle)
+    }
+
+    /// Removes a file that was found so.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn forget(&self, path: &Path) -> Result<(), TransferError> {
+        match fs::remove_file(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result.map_err(host("remove", path)),
+        }
+    }
+
     /// The folder, for other content keyed by other means.
     #[must_use]
     pub fn root(&self) -> &Path {
@@ -145,6 +185,31 @@ impl Cache {
             }
         }
     }
+}
+
+/// Paths in a folder; none if there is no folder.
+fn list(folder: &Path) -> Result<impl Iterator<Item = PathBuf> + use<>, TransferError> {
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        result => Some(result.map_err(host("list", folder))?),
+    };
+    let entries = entries.into_iter().flatten().flatten();
+    Ok(entries.take(LISTED_MAX).map(|entry| entry.path()))
+}
+
+/// Whether a regular file was neither written nor read since then, and nobody
+/// fills it.
+fn is_idle(path: &Path, then: SystemTime) -> bool {
+    let Ok(stat) = path.symlink_metadata() else {
+        return false;
+    };
+    let last = [stat.modified(), stat.accessed()];
+    let is_old = last.into_iter().flatten().all(|time| time < then);
+    stat.is_file()
+        && is_old
+        && open_plain(path).is_ok_and(|file| {
+            rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+        })
 }
 
 /// Makes a folder that only its owner can write to, whatever the umask lets.
@@ -230,6 +295,26 @@ mod tests {
         file.read_to_string(&mut text).unwrap();
         assert_eq!(text, "hatchery");
         assert_eq!(fs::read_dir(cache.parts()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_nobody_used_for_long_is_found_and_what_is_being_filled_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        let digest = cache.insert(b"hatchery").unwrap();
+        let (dead, alive) = (cache.parts().join("dead"), cache.parts().join("alive"));
+        fs::write(&dead, "").unwrap();
+        let held = File::create(&alive).unwrap();
+        rustix::fs::flock(&held, FlockOperation::LockExclusive).unwrap();
+        let made = fs::metadata(&alive).unwrap().modified().unwrap();
+        let hour = Duration::from_secs(3600);
+        assert!(cache.idle_since(made - hour).unwrap().is_empty());
+        let found = cache.find(digest).unwrap();
+        let idle = cache.idle_since(made + hour).unwrap();
+        assert_eq!(idle, [dead, found.clone()]);
+        cache.forget(&found).unwrap();
+        cache.forget(&found).unwrap();
+        assert!(cache.find(digest).is_none());
     }
 
     #[test]

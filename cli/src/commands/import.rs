@@ -60,7 +60,7 @@ pub(crate) struct Arguments {
     /// Install the settings that are published beside the image
     #[arg(long)]
     accept_settings: bool,
-    /// Replace a machine of this name, in one step
+    /// Replace a machine of this name, in one step; it is kept for `hatchery rollback`
     #[arg(long)]
     force: bool,
     /// Import an image that this host cannot boot
@@ -153,6 +153,12 @@ fn human(imported: &Imported) -> String {
         for line in settings.text.lines() {
             text.push_str(&format!("  {line}\n"));
         }
+    }
+    if imported.replaced {
+        text.push_str(&format!(
+            "what it was is kept: hatchery rollback {} brings it back\n",
+            imported.machine
+        ));
     }
     text.push_str(&format!(
         "start it: machinectl start {}\n",

@@ -9,6 +9,8 @@ pub(crate) mod catalog;
 pub(crate) mod check;
 pub(crate) mod completions;
 #[cfg(feature = "import")]
+pub(crate) mod gc;
+#[cfg(feature = "import")]
 pub(crate) mod import;
 pub(crate) mod key;
 #[cfg(feature = "import")]
@@ -24,6 +26,8 @@ pub(crate) mod publish;
 pub(crate) mod recipe;
 #[cfg(feature = "import")]
 pub(crate) mod remove;
+#[cfg(feature = "import")]
+pub(crate) mod rollback;
 #[cfg(feature = "serve")]
 pub(crate) mod serve;
 #[cfg(feature = "serve")]
@@ -32,6 +36,8 @@ mod signing;
 mod source;
 #[cfg(feature = "build")]
 mod sources;
+#[cfg(feature = "import")]
+pub(crate) mod verify;
 
 #[cfg(any(feature = "build", feature = "import"))]
 use std::ffi::OsString;

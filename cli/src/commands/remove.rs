@@ -31,6 +31,9 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<
 
 fn human(removed: &Removed) -> String {
     let mut text = format!("removed {}\n", removed.machine);
+    if removed.previous.is_some() {
+        text.push_str("and what was kept of it before\n");
+    }
     if let Some(path) = &removed.settings {
         text.push_str(&format!("and its settings {}\n", path.display()));
     }

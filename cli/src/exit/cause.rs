@@ -177,7 +177,8 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
     use hatchery_importer::import::Kind;
     use hatchery_importer::remote::RemoteError;
     use hatchery_importer::repository::RepositoryError;
-    use hatchery_importer::{ImportError, RemoveError};
+    use hatchery_importer::tables::TablesError;
+    use hatchery_importer::{ImportError, RemoveError, RollbackError, VerifyError};
     let of_kind = |kind: Kind| match kind {
         Kind::Trust => Some(Code::Trust),
         Kind::Network => Some(Code::Network),
@@ -196,6 +197,22 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
         ConfigError::Read { .. } => None,
         _ => Some(Code::Recipe),
     };
+    let rollback = |error: &RollbackError| match error {
+        RollbackError::Running { .. }
+        | RollbackError::NoPrevious { .. }
+        | RollbackError::Gone { .. }
+        | RollbackError::NotATree { .. } => Some(Code::Conflict),
+        _ => None,
+    };
+    let verify = |error: &VerifyError| match error {
+        VerifyError::NotFound { .. }
+        | VerifyError::NotImported { .. }
+        | VerifyError::Forgotten { .. }
+        | VerifyError::NoTable { .. } => Some(Code::Conflict),
+        // It stands in for the one that it holds.
+        VerifyError::Tables(TablesError::Changed { .. }) => Some(Code::Trust),
+        _ => None,
+    };
     let check = |error: &CheckError| matches!(error, CheckError::NotRoot).then_some(Code::Host);
     let import = |error: &ImportError| of_kind(error.kind());
     let repository = |error: &RepositoryError| of_kind(error.kind());
@@ -207,6 +224,8 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
         .or_else(|| cause.downcast_ref().and_then(remote))
         .or_else(|| cause.downcast_ref().and_then(repository))
         .or_else(|| cause.downcast_ref().and_then(remove))
+        .or_else(|| cause.downcast_ref().and_then(rollback))
+        .or_else(|| cause.downcast_ref().and_then(verify))
         .or_else(|| cause.downcast_ref().and_then(config))
         .or_else(|| cause.downcast_ref().and_then(check))
 }

@@ -9,7 +9,9 @@
 //! - [`pack`] reads a tree once ([`walk`], [`header`], [`holes`]) into batches
 //!   ([`batch`]); workers compress each by itself ([`compress`], [`xz`]), so
 //!   that the bytes depend neither on threads nor on the file system.
-//! - [`toc`] is the table of contents, [`replay`] the way back to the tar.
+//! - [`toc`] is the table of contents, [`replay`] the way back to the tar;
+//!   [`Listing`] reads table and skeleton as entries, and [`compare`] finds what
+//!   was changed in a tree since it was unpacked.
 //! - [`unpack`] creates what a [`VerifiedArchive`] holds, through
 //!   [`crate::place`] alone; [`unpack_arriving`] does so while an archive is
 //!   still [`Arriving`].
@@ -20,6 +22,7 @@
 
 mod arriving;
 mod batch;
+pub mod compare;
 mod compress;
 mod entries;
 mod error;
@@ -27,6 +30,7 @@ mod frames;
 mod header;
 mod holes;
 pub mod limits;
+mod listing;
 mod output;
 mod pack;
 mod replay;
@@ -46,6 +50,7 @@ pub use arriving::Arriving;
 pub use entries::{Entry, Kind};
 pub use error::ArchiveError;
 pub use frames::{FRAMES_MAX, FrameCache, compress_ahead};
+pub use listing::{Listed, Listing};
 pub use replay::replay;
 pub use tar_stream::TarStream;
 pub use unpack::{unpack, unpack_arriving};

@@ -142,6 +142,12 @@ impl Walk {
         self.open(self.name(), flags)
     }
 
+    /// A handle on it that reads nothing and disturbs no device.
+    pub(super) fn open_handle(&self) -> Result<OwnedFd, ArchiveError> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.open(self.name(), flags)
+    }
+
     fn open_beneath(&self, name: &[u8]) -> Result<OwnedFd, ArchiveError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         self.open(name, flags)

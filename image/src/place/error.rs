@@ -123,7 +123,8 @@ pub enum PlaceError {
 const SHOWN_MAX: usize = 300;
 
 /// A path in a message: bytes that are not printable are escaped.
-pub(crate) fn shown(path: &[u8]) -> String {
+#[must_use]
+pub fn shown(path: &[u8]) -> String {
     if path.len() > SHOWN_MAX {
         let (head, _) = path.split_at(SHOWN_MAX);
         return format!("{}… ({} bytes)", shown(head), path.len());

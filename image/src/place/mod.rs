@@ -29,8 +29,7 @@ mod placer;
 #[cfg(test)]
 mod tests;
 
-pub use error::PlaceError;
-pub(crate) use error::shown;
+pub use error::{PlaceError, shown};
 pub use path::{NAME_MAX, clean};
 pub use placer::Placer;
 pub use rustix::fs::FileType;

@@ -2,6 +2,8 @@
 
 use super::error::ImportError;
 use super::request::{DiskLimit, ImportRequest};
+use crate::exchange;
+use crate::hold::Hold;
 use crate::host::Host;
 use crate::image::{Image, ImageError};
 use crate::lock::{LockError, MachineLock};
@@ -26,12 +28,16 @@ pub(super) fn claim(
         }
         error => ImportError::Lock(error),
     })?;
+    exchange::mend(name, &request.places, &Hold::shared(&request.places.state)?)?;
     if let Some(path) = machines.existing(name) {
         if path != target {
             return Err(ImportError::DiskImage { path });
         }
         if !request.force {
             return Err(ImportError::Exists { path });
+        }
+        if !path.symlink_metadata().is_ok_and(|stat| stat.is_dir()) {
+            return Err(ImportError::NotATree { path });
         }
     }
     // One whose tree is gone is a leftover and is replaced.

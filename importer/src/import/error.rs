@@ -2,6 +2,8 @@
 
 use super::ImportRequest;
 use crate::Reference;
+use crate::exchange::ExchangeError;
+use crate::hold::HoldError;
 use crate::host::Unsuitable;
 use crate::image::ImageError;
 use crate::limit::LimitError;
@@ -11,6 +13,7 @@ use crate::record::RecordError;
 use crate::repository::RepositoryError;
 use crate::settings::SettingsError;
 use crate::space::SpaceError;
+use crate::tables::TablesError;
 use crate::unpack::{Failure, UnpackError};
 use hatchery_image::MachineName;
 use hatchery_image::catalog::LookupError;
@@ -18,7 +21,6 @@ use hatchery_image::durable::DurableError;
 use hatchery_image::progress::Interrupted;
 use hatchery_image::settings::nspawn::{Contradiction, NspawnError};
 use hatchery_transfer::TransferError;
-use std::io;
 use std::path::PathBuf;
 
 /// Why nothing was imported.
@@ -39,6 +41,12 @@ pub enum ImportError {
     /// The name is taken.
     #[error("{path} exists already; take another name, or replace it with --force")]
     Exists {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// A file or a link of the name is there, which is never replaced.
+    #[error("{path} is no machine's tree; move it away, or take another name")]
+    NotATree {
         /// What is there.
         path: PathBuf,
     },
@@ -104,21 +112,19 @@ pub enum ImportError {
         /// The image.
         image: Reference,
     },
-    /// The finished tree cannot be shown.
-    #[error("cannot put the machine into its place")]
-    Publish(#[source] DurableError),
     /// The record cannot be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// A machine that could not be recorded could not be taken back either.
-    #[error("the machine {path} could not be recorded, and not be removed again")]
-    Remains {
-        /// Its tree.
-        path: PathBuf,
-        /// What the system said to its removal.
-        #[source]
-        source: io::Error,
-    },
+    /// What is remembered of the image cannot be written.
+    #[error(transparent)]
+    Tables(#[from] TablesError),
+    /// The state folder cannot be locked.
+    #[error(transparent)]
+    Hold(#[from] HoldError),
+    /// The finished tree cannot be shown, or what was begun before not be
+    /// finished.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
     /// The user asked to stop.
     #[error("the import was stopped")]
     Interrupted(#[source] Interrupted),
@@ -167,6 +173,7 @@ impl ImportError {
             } => Kind::Trust,
             Self::Exists { .. }
             | Self::DiskImage { .. }
+            | Self::NotATree { .. }
             | Self::Elsewhere { .. }
             | Self::Underway { .. }
             | Self::Lock(LockError::Busy { .. })

@@ -1,14 +1,16 @@
 //! `hatchery import`: from a reference to a machine.
 //!
 //! Nothing is visible before all of it is: the tree is made hidden beside its
-//! final place, and one rename (or exchange, with `force`) shows it. The
-//! record is written last. Whatever fails or is interrupted before takes back
+//! final place, and one rename (or exchange, with `force`) shows it, with its
+//! settings and its record (see [`crate::exchange`]); a tree that was there is
+//! kept for [`crate::rollback`]. Whatever fails or is interrupted before takes back
 //! what it did; what a killed process could not take back, the next import
 //! removes. Downloads are kept, so that the next try goes on where this ended.
 
 mod early;
 mod error;
 mod request;
+mod show;
 
 pub use error::{ImportError, Kind};
 pub use request::{DiskLimit, ImportRequest, Imported, Settings};
@@ -16,15 +18,14 @@ pub use request::{DiskLimit, ImportRequest, Imported, Settings};
 use crate::image::{self, Image};
 use crate::machines::Machines;
 use crate::record::{Record, Records};
-use crate::settings::Installed;
 use crate::unpack::{self, Failure, Unpacking, Way};
-use crate::{limit, repository, settings, tree};
+use crate::{limit, repository};
 use hatchery_image::Verified;
 use hatchery_image::catalog::Catalog;
-use hatchery_image::durable::{Existing, Staging};
+use hatchery_image::durable::Staging;
 use hatchery_image::progress::{Progress, Stage};
 use hatchery_transfer::{Cache, Client, Driver};
-use std::io;
+use std::fs::File;
 use std::path::Path;
 
 /// Imports an image as a machine.
@@ -56,15 +57,16 @@ pub fn import(request: &ImportRequest, progress: &Progress) -> Result<Imported, 
 
     // Hidden, limited before the first byte, and whole.
     machines.sweep()?;
-    let (staging, limit) = fill(&machines, &image, (&client, &cache), request, progress)?;
+    let (staging, archive, limit) = fill(&machines, &image, (&client, &cache), request, progress)?;
     progress.check().map_err(ImportError::Interrupted)?;
 
     // Shown: settings, tree, record.
-    let installed = install(settings.installed.as_deref(), request)?;
-    let replaced = show(staging, &machines, request)?;
     let path = machines.path(&request.machine);
     let record = new_record(&catalog, &image, &path, limit, request);
-    record_it(record, installed, replaced, &records)?;
+    let held = show::remember(&image, &archive, request)?;
+    let text = settings.installed.as_deref();
+    let replaced = show::show(staging, record, text, &machines, request, &held)?;
+    drop(held);
     image.forget_archive(&cache);
     Ok(Imported {
         machine: request.machine.clone(),
@@ -151,14 +153,14 @@ fn patience() -> hatchery_transfer::Settings {
     }
 }
 
-/// A hidden tree with what the image holds, and its limit.
+/// A hidden tree with what the image holds, the archive, and the tree's limit.
 fn fill(
     machines: &Machines,
     image: &Image,
     from: (&Client, &Cache),
     request: &ImportRequest,
     progress: &Progress,
-) -> Result<(Staging, Option<u64>), ImportError> {
+) -> Result<(Staging, File, Option<u64>), ImportError> {
     let mut way = Way::Arriving;
     loop {
         let staging = machines.staging().map_err(ImportError::Staging)?;
@@ -169,43 +171,11 @@ fn fill(
             threads: request.threads,
         };
         match unpack::fetch_and_unpack(image, from, way, &unpacking, progress) {
-            Ok(_) => return Ok((staging, limit)),
+            Ok(archive) => return Ok((staging, archive, limit)),
             // Whole, each mirror is asked until one has the right bytes.
             Err(Failure::OtherBytes) if way == Way::Arriving => way = Way::Whole,
             Err(failure) => return Err(ImportError::of_unpacking(failure, request)),
         }
-    }
-}
-
-fn install(
-    settings: Option<&str>,
-    request: &ImportRequest,
-) -> Result<Option<Installed>, ImportError> {
-    let Some(text) = settings else {
-        return Ok(None);
-    };
-    let path = request.places.settings_of(&request.machine);
-    Ok(Some(Installed::new(&path, text)?))
-}
-
-/// Puts the tree into its place; whether another one was there.
-fn show(
-    staging: Staging,
-    machines: &Machines,
-    request: &ImportRequest,
-) -> Result<bool, ImportError> {
-    let target = machines.path(&request.machine);
-    let replaced = request.force && target.symlink_metadata().is_ok();
-    let existing = if replaced {
-        Existing::Replace
-    } else {
-        Existing::Keep
-    };
-    match staging.publish(&target, existing) {
-        Err(e) if e.source.kind() == io::ErrorKind::AlreadyExists => {
-            Err(ImportError::Exists { path: target })
-        }
-        result => result.map(|()| replaced).map_err(ImportError::Publish),
     }
 }
 
@@ -230,32 +200,6 @@ fn new_record(
         imported: request.now,
         limit,
         settings: None,
+        written: Vec::new(),
     }
-}
-
-/// Writes the record. A new machine that cannot be recorded is taken back;
-/// one that replaced another stays, because the other is gone.
-fn record_it(
-    mut record: Record,
-    installed: Option<Installed>,
-    replaced: bool,
-    records: &Records,
-) -> Result<(), ImportError> {
-    let installed = installed.map(Installed::keep);
-    let before = records.find(&record.machine)?.and_then(|r| r.settings);
-    // Settings of the machine that was replaced are still ours to remove.
-    record.settings = installed.or(before.filter(|_| replaced));
-    let Err(error) = records.write(&record) else {
-        return Ok(());
-    };
-    if !replaced {
-        if let Some(settings) = &record.settings {
-            settings::remove(settings)?;
-        }
-        tree::remove(&record.path).map_err(|source| ImportError::Remains {
-            path: record.path.clone(),
-            source,
-        })?;
-    }
-    Err(error.into())
 }

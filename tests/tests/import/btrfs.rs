@@ -1,8 +1,9 @@
 //! Imports to a real btrfs: subvolume, limit, and a place that is full.
 
 use super::fixture::{LARGE, Street, chain, import};
+use crate::wire::fixture::now;
 use hatchery_image::Progress;
-use hatchery_importer::{DiskLimit, ImportError, ImportRequest, remove, tree};
+use hatchery_importer::{DiskLimit, ImportError, ImportRequest, remove, rollback, tree};
 use hatchery_tests::run::run;
 use hatchery_tests::{Need, Pool, require};
 use std::fs;
@@ -103,5 +104,25 @@ fn a_machine_is_replaced_as_a_subvolume() {
     assert_eq!(content, "two");
     let pool_text = pool.path().to_str().unwrap();
     let all = run(&["btrfs", "subvolume", "list", pool_text]).unwrap();
-    assert_eq!(all.lines().count(), 1, "{all}");
+    assert_eq!(all.lines().count(), 2, "{all}");
+
+    // The one before comes back with its limit, and the other keeps its own.
+    let limits = || {
+        let shown = run(&["btrfs", "qgroup", "show", "-r", "--raw", pool_text]).unwrap();
+        shown.matches(&(64 * MIB).to_string()).count()
+    };
+    let before = limits();
+    rollback(&request.machine, &request.places, now()).unwrap();
+    let content = fs::read_to_string(imported.path.join("etc/content")).unwrap();
+    assert_eq!(content, "one");
+    assert!(tree::is_subvolume(&imported.path));
+    assert_eq!(limits(), before);
+    let error = fs::write(imported.path.join("large"), vec![1; 80 * MIB as usize])
+        .and_then(|()| fs::File::open(imported.path.join("large"))?.sync_all())
+        .unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded, "{error}");
+
+    remove(&request.machine, &request.places, &Progress::silent()).unwrap();
+    let left: Vec<_> = fs::read_dir(pool.path()).unwrap().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
 }

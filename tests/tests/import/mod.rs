@@ -4,8 +4,12 @@
 mod arriving;
 mod btrfs;
 pub(crate) mod fixture;
+mod gc;
+mod killed;
 mod refused;
 mod reluctant;
+mod rollback;
+mod verify;
 
 use fixture::{Street, chain, import};
 use hatchery_image::Progress;
@@ -156,7 +160,8 @@ fn a_name_that_is_taken_is_replaced_only_by_force_and_in_one_step() {
     assert!(imported.replaced);
     assert_eq!(fs::read_to_string(tree.join("etc/content")).unwrap(), "two");
     assert!(!tree.join("mine").exists());
-    assert_eq!(fs::read_dir(&street.places().machines).unwrap().count(), 1);
+    // The other one is kept, and is no machine.
+    assert_eq!(fs::read_dir(&street.places().machines).unwrap().count(), 2);
     let listed = list(&street.places()).unwrap();
     assert_eq!(listed[0].record.as_ref().unwrap().version.as_str(), "2");
 }

@@ -1,0 +1,52 @@
+//! Why a tree could not take the place of another.
+
+use crate::record::RecordError;
+use crate::settings::SettingsError;
+use hatchery_image::durable::DurableError;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a tree could not take the place of another.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// A step on a tree or a file failed.
+    #[error("cannot {doing} {path}")]
+    Failed {
+        /// What was being done.
+        doing: &'static str,
+        /// To which path.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A file of the state folder that is not what it should be.
+    #[error("{path} cannot be understood; it is written by hatchery and not to be edited")]
+    Json {
+        /// Which file.
+        path: PathBuf,
+        /// What the parser said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A newer program wrote it.
+    #[error("{path} has format {format}; a newer hatchery is needed")]
+    TooNew {
+        /// Which file.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+    },
+    /// A file of the state folder cannot be written.
+    #[error("cannot remember what is done to a machine")]
+    Write(#[source] DurableError),
+    /// A new tree cannot be made visible.
+    #[error("cannot put the machine into its place")]
+    Publish(#[source] DurableError),
+    /// The record cannot be read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The settings cannot be read or written.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}

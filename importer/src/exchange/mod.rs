@@ -1,0 +1,298 @@
+//! A tree takes the place of another one, with its record and its settings,
+//! and the other one is kept: what `import --force` and `rollback` do.
+//!
+//! Two trees change places in one step, but a tree, a record and a settings
+//! file do not. So a journal says first what is to happen, and whatever kills
+//! the process, whoever next works on the machine finishes it or takes it
+//! back ([`mend`], under the machine's lock):
+//!
+//! 1. the journal is written: both generations (record and text of the
+//!    settings) and the identity of both trees (an inode, or the id of a
+//!    subvolume: it moves with the tree and is another for each);
+//! 2. a new tree is renamed from staging to its hidden name
+//!    `.#NAME.previous-ID`, which nothing sweeps; one that was kept is there;
+//! 3. the settings are written;
+//! 4. the trees change places (or the tree is renamed, where there is none):
+//!    this decides;
+//! 5. what was there is remembered as the previous generation, and the record
+//!    is written;
+//! 6. the generation before that is hidden, the journal is removed, and then
+//!    the hidden tree's files.
+//!
+//! Each step is on the disk before the next begins. The journal alone cannot
+//! say whether step 4 was done; the trees can, because their identities are
+//! in it. Steps 3, 5 and 6 can be done again, so going forward is doing them
+//! again, and going back is doing them with what was there before. A failure
+//! (no space for a record, say) goes back at once.
+//!
+//! One previous generation a machine is kept: more would take a tree each,
+//! and an image can be imported again by its version. The settings file is
+//! left alone unless the two generations installed different ones, so that
+//! what an administrator wrote since stays.
+
+mod error;
+mod identity;
+mod journal;
+mod previous;
+
+pub use error::ExchangeError;
+pub use identity::TreeId;
+pub use previous::Previous;
+
+pub(crate) use journal::{Generation, Journal, Journals};
+pub(crate) use previous::{PreviousOnes, kept_name, machine_of};
+
+use crate::hidden::Hidden;
+use crate::hold::Hold;
+use crate::places::Places;
+use crate::record::Record;
+use crate::settings;
+use hatchery_image::MachineName;
+use hatchery_image::durable;
+use rustix::fs::{CWD, RenameFlags};
+use std::path::Path;
+
+/// Does what the journal says. `bring` brings the tree that comes to its
+/// hidden name, if it is not there yet.
+///
+/// # Errors
+/// Which step failed; all is as it was before, or is mended by the next one
+/// who works on the machine.
+pub(crate) fn exchange(
+    name: &MachineName,
+    journal: &Journal,
+    places: &Places,
+    _held: &Hold,
+    bring: impl FnOnce(&Path) -> Result<(), ExchangeError>,
+) -> Result<(), ExchangeError> {
+    let steps = Steps {
+        name,
+        journal,
+        places,
+    };
+    let journals = Journals::beneath(&places.state);
+    journals.write(name, journal)?;
+    let done = bring(&journal.hidden)
+        .and_then(|()| steps.settings(&journal.comes))
+        .and_then(|()| steps.switch())
+        .and_then(|()| steps.forward());
+    match done {
+        Ok(older) => {
+            journals.remove(name)?;
+            remove(older, journal)
+        }
+        Err(error) => {
+            // What cannot be taken back now is by the next one.
+            let _ = steps.undo().and_then(|()| journals.remove(name));
+            Err(error)
+        }
+    }
+}
+
+/// Finishes or takes back what a killed process began. The machine must be
+/// locked.
+///
+/// # Errors
+/// Which step failed.
+pub(crate) fn mend(name: &MachineName, places: &Places, _held: &Hold) -> Result<(), ExchangeError> {
+    let journals = Journals::beneath(&places.state);
+    let Some(journal) = journals.find(name)? else {
+        return Ok(());
+    };
+    let steps = Steps {
+        name,
+        journal: &journal,
+        places,
+    };
+    if journal.has_happened()? {
+        let older = steps.forward()?;
+        journals.remove(name)?;
+        return remove(older, &journal);
+    }
+    steps.back()?;
+    journals.remove(name)
+}
+
+/// The record that belongs to the machine's tree, also in the middle of an
+/// exchange. Changes nothing.
+///
+/// # Errors
+/// Record or journal cannot be read.
+pub(crate) fn record_of(
+    name: &MachineName,
+    places: &Places,
+) -> Result<Option<Record>, ExchangeError> {
+    let Some(journal) = Journals::beneath(&places.state).find(name)? else {
+        return Ok(places.records().find(name)?);
+    };
+    Ok(if journal.has_happened()? {
+        journal.comes.record
+    } else {
+        journal.goes.record
+    })
+}
+
+/// Whether something was begun with a machine and is not finished.
+///
+/// # Errors
+/// The journal cannot be read.
+pub(crate) fn is_begun(name: &MachineName, places: &Places) -> Result<bool, ExchangeError> {
+    let journals = Journals::beneath(&places.state);
+    journals.find(name).map(|journal| journal.is_some())
+}
+
+/// The machines with which something was begun that is not finished.
+///
+/// # Errors
+/// The folder of journals cannot be listed.
+pub(crate) fn begun(places: &Places) -> Result<Vec<MachineName>, ExchangeError> {
+    Journals::beneath(&places.state).names()
+}
+
+/// The records in what was begun.
+///
+/// # Errors
+/// A journal cannot be read.
+pub(crate) fn records_begun(places: &Places) -> Result<Vec<Record>, ExchangeError> {
+    let journals = Journals::beneath(&places.state);
+    let mut records = Vec::new();
+    for name in journals.names()? {
+        if let Some(journal) = journals.find(&name)? {
+            records.extend(journal.comes.record);
+            records.extend(journal.goes.record);
+            records.extend(journal.before.and_then(|before| before.record));
+        }
+    }
+    Ok(records)
+}
+
+/// The records of previous generations.
+///
+/// # Errors
+/// One cannot be read.
+pub(crate) fn records_kept(places: &Places) -> Result<Vec<Record>, ExchangeError> {
+    let all = PreviousOnes::beneath(&places.state);
+    let mut records = Vec::new();
+    for name in all.names()? {
+        records.extend(all.find(&name)?.and_then(|previous| previous.record));
+    }
+    Ok(records)
+}
+
+fn remove(older: Option<Hidden>, journal: &Journal) -> Result<(), ExchangeError> {
+    let Some(older) = older else {
+        return Ok(());
+    };
+    older.remove().map_err(|source| ExchangeError::Failed {
+        doing: "remove what was kept before of",
+        path: journal.target.clone(),
+        source,
+    })
+}
+
+struct Steps<'a> {
+    name: &'a MachineName,
+    journal: &'a Journal,
+    places: &'a Places,
+}
+
+impl Steps<'_> {
+    /// The settings of a generation, if they are another's.
+    fn settings(&self, generation: &Generation) -> Result<(), ExchangeError> {
+        match &self.journal.settings {
+            Some(path) => Ok(settings::put(path, generation.settings.as_deref())?),
+            None => Ok(()),
+        }
+    }
+
+    fn switch(&self) -> Result<(), ExchangeError> {
+        let Journal { target, hidden, .. } = self.journal;
+        let flags = match self.journal.goes.tree {
+            Some(_) => RenameFlags::EXCHANGE,
+            None => RenameFlags::NOREPLACE,
+        };
+        self.rename(hidden, target, flags)
+    }
+
+    fn rename(&self, from: &Path, to: &Path, flags: RenameFlags) -> Result<(), ExchangeError> {
+        let failed = |source| ExchangeError::Failed {
+            doing: "put the machine into its place,",
+            path: self.journal.target.clone(),
+            source,
+        };
+        rustix::fs::renameat_with(CWD, from, CWD, to, flags).map_err(|e| failed(e.into()))?;
+        let parent = to.parent().unwrap_or_else(|| Path::new("/"));
+        durable::sync_directory(parent).map_err(|e| failed(e.source))
+    }
+
+    /// After the switch: everything that comes with the tree. The tree that
+    /// nobody keeps any more is hidden.
+    fn forward(&self) -> Result<Option<Hidden>, ExchangeError> {
+        let journal = self.journal;
+        self.settings(&journal.comes)?;
+        let was_kept = journal.before.as_ref().map(|before| &before.tree);
+        if journal.goes.tree.is_some() {
+            self.previous(Some(&journal.kept()))?;
+        } else if was_kept == Some(&journal.hidden) {
+            self.previous(None)?;
+        }
+        self.record(journal.comes.record.as_ref())?;
+        let older = was_kept.filter(|tree| **tree != journal.hidden && journal.goes.tree.is_some());
+        match older {
+            Some(tree) => Ok(Hidden::new(tree).map_err(|source| ExchangeError::Failed {
+                doing: "hide",
+                path: tree.clone(),
+                source,
+            })?),
+            None => Ok(None),
+        }
+    }
+
+    /// After a failure: the trees go back, too.
+    fn undo(&self) -> Result<(), ExchangeError> {
+        let Journal { target, hidden, .. } = self.journal;
+        if self.journal.has_happened()? {
+            match self.journal.goes.tree {
+                Some(_) => self.rename(hidden, target, RenameFlags::EXCHANGE)?,
+                None => self.rename(target, hidden, RenameFlags::NOREPLACE)?,
+            }
+        }
+        self.back()
+    }
+
+    /// Before the switch: everything as it was. A tree that is nobody's yet is
+    /// removed.
+    fn back(&self) -> Result<(), ExchangeError> {
+        let journal = self.journal;
+        self.settings(&journal.goes)?;
+        self.previous(journal.before.as_ref())?;
+        self.record(journal.goes.record.as_ref())?;
+        let is_ours = TreeId::of(&journal.hidden)? == journal.comes.tree;
+        if !journal.fresh || !is_ours {
+            return Ok(());
+        }
+        let removed = Hidden::new(&journal.hidden).and_then(|h| h.map_or(Ok(()), Hidden::remove));
+        removed.map_err(|source| ExchangeError::Failed {
+            doing: "remove the new tree of",
+            path: journal.target.clone(),
+            source,
+        })
+    }
+
+    fn record(&self, record: Option<&Record>) -> Result<(), ExchangeError> {
+        let records = self.places.records();
+        match record {
+            Some(record) => records.write(record)?,
+            None => records.remove(self.name)?,
+        }
+        Ok(())
+    }
+
+    fn previous(&self, previous: Option<&Previous>) -> Result<(), ExchangeError> {
+        let all = PreviousOnes::beneath(&self.places.state);
+        match previous {
+            Some(previous) => all.write(self.name, previous),
+            None => all.remove(self.name),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The last steps: what is remembered of the image, then settings, tree and
+//! record in one exchange.
+
+use super::error::ImportError;
+use super::request::ImportRequest;
+use crate::exchange::{self, ExchangeError, Generation, Journal, PreviousOnes, TreeId, kept_name};
+use crate::hold::Hold;
+use crate::image::Image;
+use crate::machines::Machines;
+use crate::record::Record;
+use crate::settings;
+use hatchery_image::durable::{Existing, Staging};
+use std::fs::File;
+use std::io;
+
+/// Remembers the manifest, and what the archive says of itself. Nobody removes
+/// that while the state folder is held.
+pub(super) fn remember(
+    image: &Image,
+    archive: &File,
+    request: &ImportRequest,
+) -> Result<Hold, ImportError> {
+    let places = &request.places;
+    let held = Hold::shared(&places.state)?;
+    let tables = places.tables();
+    let table = image.table_and_skeleton(archive);
+    tables.write(image.digest, &image.bytes, table.as_ref(), &held)?;
+    Ok(held)
+}
+
+/// Puts the tree into its place, with settings of this text, and its record;
+/// whether another tree was there. That one is kept.
+pub(super) fn show(
+    staging: Staging,
+    mut record: Record,
+    text: Option<&str>,
+    machines: &Machines,
+    request: &ImportRequest,
+    held: &Hold,
+) -> Result<bool, ImportError> {
+    let (name, places) = (&request.machine, &request.places);
+    let target = machines.path(name);
+    let path = places.settings_of(name);
+    let goes = Generation {
+        tree: TreeId::of(&target)?,
+        record: places.records().find(name)?.filter(|r| r.path == target),
+        settings: settings::text(&path)?,
+    };
+    let replaces = goes.tree.is_some();
+    if replaces && !request.force {
+        return Err(ImportError::Exists { path: target });
+    }
+    let installed = text.map(|text| settings::installed(&path, text));
+    // Settings of the machine that is replaced are still ours to remove.
+    let before = goes.record.as_ref().and_then(|r| r.settings.clone());
+    record.settings = installed.or(before.filter(|_| replaces));
+    let comes = Generation {
+        tree: TreeId::of(staging.path())?,
+        record: Some(record),
+        settings: text.map(str::to_owned).or_else(|| goes.settings.clone()),
+    };
+    let previous = PreviousOnes::beneath(&places.state).find(name)?;
+    let hidden = kept_name(&target, name);
+    let journal = Journal::new(
+        (target.clone(), hidden),
+        true,
+        (goes, comes),
+        previous,
+        request.now,
+    );
+    let bring = |hidden: &std::path::Path| {
+        let published = staging.publish(hidden, Existing::Keep);
+        published.map_err(ExchangeError::Publish)
+    };
+    match exchange::exchange(name, &journal, places, held, bring) {
+        Err(ExchangeError::Failed { source, .. })
+            if source.kind() == io::ErrorKind::AlreadyExists =>
+        {
+            Err(ImportError::Exists { path: target })
+        }
+        result => Ok(result.map(|()| replaces)?),
+    }
+}
