@@ -100,6 +100,17 @@ pub enum ImportError {
         #[source]
         source: ArchiveError,
     },
+    /// Its files take more than they may.
+    #[error("{image} does not fit into its disk limit of {limit} bytes; take a larger one")]
+    OverLimit {
+        /// The image.
+        image: Reference,
+        /// The limit.
+        limit: u64,
+        /// Which entry, and why.
+        #[source]
+        source: ArchiveError,
+    },
     /// The finished tree cannot be shown.
     #[error("cannot put the machine into its place")]
     Publish(#[source] DurableError),
@@ -151,7 +162,7 @@ impl ImportError {
             | Self::Lock(LockError::Busy { .. })
             | Self::Contradiction(_)
             | Self::Settings(SettingsError::Exist { .. }) => Kind::Conflict,
-            Self::Unsuitable { .. } | Self::Space(_) => Kind::Host,
+            Self::Unsuitable { .. } | Self::Space(_) | Self::OverLimit { .. } => Kind::Host,
             Self::Limit(LimitError::Interrupted(_)) | Self::Interrupted(_) => Kind::Interrupted,
             Self::Limit(_) => Kind::Host,
             _ => Kind::Other,

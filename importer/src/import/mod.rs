@@ -61,7 +61,8 @@ pub fn import(request: &ImportRequest, progress: &Progress) -> Result<Imported, 
     machines.sweep()?;
     let staging = machines.staging().map_err(ImportError::Staging)?;
     let limit = set_limit(&machines, staging.path(), &image, request, progress)?;
-    unpack(&archive, &staging, &image, request, progress)?;
+    unpack(&archive, &staging, &image, request, progress)
+        .map_err(|error| early::over_limit(error, &machines, staging.path()))?;
     progress.check().map_err(ImportError::Interrupted)?;
 
     // Shown: settings, tree, record.

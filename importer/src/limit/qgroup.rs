@@ -9,11 +9,15 @@
 //! `btrfs_subvol_auto_qgroup_fd` and `image_set_limit` do.
 
 use crate::btrfs;
+use crate::btrfs::groups::{self, Group};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use std::io;
 use std::thread;
 use std::time::Duration;
+
+/// First id of a subvolume that somebody made (`BTRFS_FIRST_FREE_OBJECTID`).
+const SUBVOLUMES_FROM: u64 = 256;
 
 /// Level above the highest one.
 const LEVELS: u64 = 256;
@@ -127,4 +131,50 @@ pub(crate) fn forget(fd: BorrowedFd<'_>, groups: &[u64]) {
         let _ = patiently(fd, || btrfs::create_qgroup(fd, *group, false));
     }
     let _ = patiently(fd, || btrfs::create_qgroup(fd, *leaf, false));
+}
+
+/// The group that counts the subvolume `fd` with what is made inside it, or
+/// else that of the subvolume alone; none where quota is off.
+pub(crate) fn read(fd: BorrowedFd<'_>) -> io::Result<Option<Group>> {
+    if !btrfs::is_subvolume(fd)? || !btrfs::quota_is_on(fd)? {
+        return Ok(None);
+    }
+    let id = btrfs::subvolume_id(fd)?;
+    let above = subtree(fd, id)?.first().copied();
+    groups::group(fd, above.unwrap_or(id))
+}
+
+/// Levels of the groups that systemd and we put above leaves.
+const ABOVE: std::ops::RangeInclusive<u64> = 254..=255;
+
+/// Removes groups of subvolumes that are gone, also those that others left
+/// (machined leaves one for each image that it removes). Returns how many.
+///
+/// The kernel gives no id to a second subvolume, so a leaf whose subvolume is
+/// gone counts nothing that could come back. One above goes only if it has no
+/// member but such leaves and bears the id of such a subvolume: another is
+/// somebody's own. Where groups own space for good (simple quotas), the kernel
+/// refuses to remove those that still do.
+pub(crate) fn sweep(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let all = groups::all(fd)?;
+    let mut gone = Vec::new();
+    for group in &all {
+        let (level, id) = btrfs::split(*group);
+        // Lower ids are trees of the file system's own.
+        if level == 0 && id >= SUBVOLUMES_FROM && !groups::is_subvolume_id(fd, id)? {
+            gone.push(id);
+        }
+    }
+    let mut removed = 0;
+    for id in gone {
+        for level in ABOVE {
+            let above = btrfs::qgroup(level, id);
+            if all.contains(&above) && groups::members(fd, above)?.iter().all(|m| *m == id) {
+                forget(fd, &[id, above]);
+            }
+        }
+        forget(fd, &[id]);
+        removed += usize::from(groups::group(fd, id)?.is_none());
+    }
+    Ok(removed)
 }
