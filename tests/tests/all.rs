@@ -14,6 +14,7 @@ mod fidelity;
 mod gnupg;
 mod import;
 mod layer;
+mod limit;
 mod pocket;
 mod requirements;
 mod settings;

@@ -27,6 +27,7 @@ image as settings (ports, binds, bridges) is shown, and installed to
 Examples:
   hatchery import debian                               as the configuration says
   hatchery import debian --as web --limit 16G
+  hatchery import debian --limit 16G --pool 60G        on a host without disk limits
   hatchery import arch --limit 16G --port tcp:8080:80 --bind /srv/www:/srv/http:ro
   hatchery import debian@20261122.3fa9c1 --force       replaces in one step
   hatchery import debian:testing --mirror http://mirror:8080/ --key images.pgp
@@ -48,8 +49,12 @@ pub(crate) struct Arguments {
     machine: Option<MachineName>,
     /// The most that its tree may take, such as 16G, or infinity [default: what the image
     /// suggests, where the file system counts already]
-    #[arg(long, value_name = "SIZE", value_parser = parse_limit)]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_limit)]
     limit: Option<DiskLimit>,
+    /// Make a pool of this size for machines first, unless there is one: a btrfs in a sparse
+    /// file, as `hatchery pool create` makes it
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pool: Option<u64>,
     /// A mirror: a URL or a folder; may be given several times, instead of the configured ones
     #[arg(long, value_name = "URL", value_parser = Location::parse)]
     mirror: Vec<Location>,
@@ -88,7 +93,11 @@ pub(crate) struct Arguments {
 
 /// Does it.
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<()> {
-    let imported = import(&arguments.request()?, terminal.progress())?;
+    let request = arguments.request()?;
+    if let Some(bytes) = arguments.pool {
+        super::pool::ensure(&request.places.machines, bytes, terminal)?;
+    }
+    let imported = import(&request, terminal.progress())?;
     terminal.result(&imported, human)
 }
 
@@ -146,13 +155,6 @@ impl Arguments {
                 Stale::Refuse
             },
         })
-    }
-}
-
-fn parse_limit(text: &str) -> Result<DiskLimit, size::InvalidSize> {
-    match text {
-        "infinity" | "none" => Ok(DiskLimit::Infinity),
-        _ => size::parse(text).map(DiskLimit::Bytes),
     }
 }
 

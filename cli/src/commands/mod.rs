@@ -12,12 +12,16 @@ pub(crate) mod completions;
 pub(crate) mod import;
 pub(crate) mod key;
 #[cfg(feature = "import")]
+pub(crate) mod limit;
+#[cfg(feature = "import")]
 pub(crate) mod list;
 pub(crate) mod man;
 #[cfg(feature = "import")]
 mod places;
 #[cfg(feature = "build")]
 pub(crate) mod plan;
+#[cfg(feature = "import")]
+pub(crate) mod pool;
 #[cfg(feature = "serve")]
 pub(crate) mod publish;
 #[cfg(feature = "build")]
@@ -30,6 +34,8 @@ pub(crate) mod serve;
 mod signing;
 #[cfg(feature = "build")]
 mod sources;
+#[cfg(feature = "import")]
+pub(crate) mod status;
 
 #[cfg(any(feature = "build", feature = "import"))]
 use std::ffi::OsString;

@@ -168,6 +168,9 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
     use hatchery_importer::check::CheckError;
     use hatchery_importer::config::ConfigError;
     use hatchery_importer::import::Kind;
+    use hatchery_importer::limit::LimitError as L;
+    use hatchery_importer::pool::PoolError as P;
+    use hatchery_importer::status::StatusError;
     use hatchery_importer::{ImportError, RemoveError};
     let import = |error: &ImportError| match error.kind() {
         Kind::Trust => Some(Code::Trust),
@@ -188,7 +191,25 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
         _ => Some(Code::Recipe),
     };
     let check = |error: &CheckError| matches!(error, CheckError::NotRoot).then_some(Code::Host);
+    let limit = |error: &L| match error {
+        L::NotFound { .. } | L::BelowUse { .. } => Some(Code::Conflict),
+        L::Interrupted(_) => Some(Code::Interrupted),
+        L::Failed { .. } | L::Machines(_) | L::Record(_) => None,
+        _ => Some(Code::Host),
+    };
+    let pool = |error: &P| match error {
+        P::TooSmall(_) | P::Path(_) => Some(Code::Usage),
+        P::Failed { .. } | P::Unit(_) | P::Machines(_) => None,
+        P::Mkfs(_) | P::Mount(_) | P::Grow(_) => Some(Code::Host),
+        _ => Some(Code::Conflict),
+    };
+    let status = |error: &StatusError| {
+        matches!(error, StatusError::NotFound { .. }).then_some(Code::Conflict)
+    };
     None.or_else(|| cause.downcast_ref().and_then(import))
+        .or_else(|| cause.downcast_ref().and_then(limit))
+        .or_else(|| cause.downcast_ref().and_then(pool))
+        .or_else(|| cause.downcast_ref().and_then(status))
         .or_else(|| cause.downcast_ref().and_then(remove))
         .or_else(|| cause.downcast_ref().and_then(config))
         .or_else(|| cause.downcast_ref().and_then(check))

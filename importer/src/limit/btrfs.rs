@@ -31,7 +31,8 @@ pub(super) fn prepare(root: &Path, path: &Path, progress: &Progress) -> Result<(
     require_subvolume(&tree, path)?;
     switch_on(&pool, root, progress)?;
     // What removals of others left would be in the way of nothing, but grows.
-    let _ = qgroup::sweep(pool.as_fd());
+    let newest = btrfs::subvolume_id(tree.as_fd()).map_err(failed("examine", path))?;
+    let _ = qgroup::sweep(pool.as_fd(), newest);
     join_pool(&pool, &tree).map_err(failed("make quota groups for", path))
 }
 
@@ -60,12 +61,20 @@ fn switch_on(pool: &File, root: &Path, progress: &Progress) -> Result<(), LimitE
     wait_until_counted(pool.as_fd(), root, progress)
 }
 
-/// Limits the subvolume at `path`, which has its groups.
-pub(super) fn set(path: &Path, bytes: Option<u64>) -> Result<(), LimitError> {
+/// Limits the subvolume at `path`, which has its groups and lies in `root` or
+/// is it.
+pub(super) fn set(root: &Path, path: &Path, bytes: Option<u64>) -> Result<(), LimitError> {
+    let pool = open(root)?;
     let tree = open(path)?;
     // The kernel's word for no limit, and systemd's for infinity.
     let bytes = bytes.unwrap_or(u64::MAX);
-    qgroup::set_limit(tree.as_fd(), bytes).map_err(failed("limit", path))
+    qgroup::set_limit(pool.as_fd(), tree.as_fd(), bytes).map_err(|source| match source.kind() {
+        io::ErrorKind::QuotaExceeded => LimitError::Full {
+            path: root.to_owned(),
+            source,
+        },
+        _ => failed("limit", path)(source),
+    })
 }
 
 /// Has a subvolume count towards the limit of all machines together, where

@@ -176,7 +176,7 @@ impl Subject<'_> {
             }
         }
         self.say(limit, "", progress);
-        btrfs::set(self.path, limit)?;
+        btrfs::set(self.machines.root(), self.path, limit)?;
         Ok(Through::Kernel)
     }
 

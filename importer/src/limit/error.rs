@@ -87,6 +87,18 @@ pub enum LimitError {
         /// The limit that was asked for.
         limit: u64,
     },
+    /// All machines together take more than they may.
+    #[error(
+        "the machines in {path} take more than they may together, so that btrfs does not even \
+         change a limit; remove something in them first"
+    )]
+    Full {
+        /// The machines directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// There is no such machine.
     #[error("there is no machine {name} in {root}")]
     NotFound {

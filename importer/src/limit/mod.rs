@@ -142,7 +142,7 @@ pub fn set(
     match Place::of(machines)? {
         Place::Btrfs => {
             btrfs::prepare(machines.root(), path, progress)?;
-            btrfs::set(path, Some(bytes))
+            btrfs::set(machines.root(), path, Some(bytes))
         }
         Place::Project(device, _) => {
             project::claim(machines.root(), path, &device)?;

@@ -87,12 +87,16 @@ fn assign(fd: BorrowedFd<'_>, child: u64, parent: u64) -> io::Result<bool> {
 }
 
 /// Limits the subvolume `fd` and what is made inside it to `bytes`.
-pub(crate) fn set_limit(fd: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
+///
+/// The kernel reserves the space of the change where it is asked to make it:
+/// in `outside`, a directory of the same file system, because a subvolume that
+/// is full has none.
+pub(crate) fn set_limit(outside: BorrowedFd<'_>, fd: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
     let id = btrfs::subvolume_id(fd)?;
-    patiently(fd, || btrfs::limit(fd, id, bytes))?;
+    patiently(outside, || btrfs::limit(outside, id, bytes))?;
     adopt(fd)?;
     for group in subtree(fd, id)? {
-        patiently(fd, || btrfs::limit(fd, group, bytes))?;
+        patiently(outside, || btrfs::limit(outside, group, bytes))?;
     }
     Ok(())
 }
@@ -147,34 +151,34 @@ pub(crate) fn read(fd: BorrowedFd<'_>) -> io::Result<Option<Group>> {
 /// Levels of the groups that systemd and we put above leaves.
 const ABOVE: std::ops::RangeInclusive<u64> = 254..=255;
 
-/// Removes groups of subvolumes that are gone, also those that others left
-/// (machined leaves one for each image that it removes). Returns how many.
+/// Removes groups of subvolumes that are gone, also those that others left:
+/// whoever deletes a machine's subvolume without knowing of the group above
+/// its leaf. Returns how many.
 ///
-/// The kernel gives no id to a second subvolume, so a leaf whose subvolume is
-/// gone counts nothing that could come back. One above goes only if it has no
-/// member but such leaves and bears the id of such a subvolume: another is
-/// somebody's own. Where groups own space for good (simple quotas), the kernel
-/// refuses to remove those that still do.
-pub(crate) fn sweep(fd: BorrowedFd<'_>) -> io::Result<usize> {
-    let all = groups::all(fd)?;
-    let mut gone = Vec::new();
-    for group in &all {
-        let (level, id) = btrfs::split(*group);
-        // Lower ids are trees of the file system's own.
-        if level == 0 && id >= SUBVOLUMES_FROM && !groups::is_subvolume_id(fd, id)? {
-            gone.push(id);
-        }
-    }
+/// The kernel gives ids in ascending order and none twice. So an id below that
+/// of the subvolume `newest` which no subvolume has was one's that is gone, and
+/// a leaf of it counts nothing that could come back. (New kernels remove such
+/// leaves themselves.) A group above goes only if it bears such an id and has
+/// no member but such a leaf: another is somebody's own. Where groups own
+/// space for good (simple quotas), the kernel refuses to remove those that
+/// still do.
+pub(crate) fn sweep(fd: BorrowedFd<'_>, newest: u64) -> io::Result<usize> {
     let mut removed = 0;
-    for id in gone {
-        for level in ABOVE {
-            let above = btrfs::qgroup(level, id);
-            if all.contains(&above) && groups::members(fd, above)?.iter().all(|m| *m == id) {
-                forget(fd, &[id, above]);
-            }
+    for group in groups::all(fd)? {
+        let (level, id) = btrfs::split(group);
+        // Lower ids are trees of the file system's own.
+        let is_old = (SUBVOLUMES_FROM..newest).contains(&id);
+        if !is_old || groups::is_subvolume_id(fd, id)? {
+            continue;
         }
-        forget(fd, &[id]);
-        removed += usize::from(groups::group(fd, id)?.is_none());
+        if level == 0 {
+            forget(fd, &[id]);
+        } else if ABOVE.contains(&level) && groups::members(fd, group)?.iter().all(|m| *m == id) {
+            forget(fd, &[id, group]);
+        } else {
+            continue;
+        }
+        removed += usize::from(groups::group(fd, group)?.is_none());
     }
     Ok(removed)
 }

@@ -100,9 +100,10 @@ pub fn create(
         enable_quota(&unit.target)
     });
     if let Err(error) = done {
+        // What cannot be undone either is found by the next try.
         let _ = unmount(&unit.target);
-        remove_unit(places, &unit)?;
-        gone(file, |path| fs::remove_file(path))?;
+        let _ = remove_unit(places, &unit);
+        let _ = gone(file, |path| fs::remove_file(path));
         return Err(error);
     }
     reload();
@@ -164,7 +165,7 @@ fn make_file(file: &Path, size: u64) -> Result<(), PoolError> {
             .map_err(failed("make the file", file))
     });
     if made.is_err() {
-        gone(&unfinished, |path| fs::remove_file(path))?;
+        let _ = gone(&unfinished, |path| fs::remove_file(path));
     }
     made?;
     let folder = file.parent().unwrap_or(Path::new("/"));
