@@ -6,6 +6,8 @@ mod build_failures;
 mod crowd;
 mod hatchery;
 mod key;
+#[cfg(feature = "import")]
+mod machined;
 #[cfg(all(feature = "serve", feature = "import"))]
 mod quota_guest;
 #[cfg(feature = "build")]

@@ -70,7 +70,15 @@ impl Guest {
     pub(super) fn boot(&self, program: &Path, init: &str, files: &[(&Path, &str)]) -> String {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("root");
-        for folder in ["bin", "proc", "sys", "dev", "work", "modules", "etc"] {
+        for folder in [
+            "bin",
+            "proc",
+            "sys",
+            "dev",
+            "work",
+            "modules",
+            "etc/ssl/certs",
+        ] {
             fs::create_dir_all(root.join(folder)).unwrap();
         }
         fs::write(root.join("init"), init).unwrap();

@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 /// one in the archive.
 const CRUMBS: usize = 2500;
 
+/// Where the host keeps the certificates that it trusts.
+const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 const NEEDS: [Need; 8] = [
     Need::Program("qemu-system-x86_64"),
     Need::Program("apt-get"),
@@ -42,7 +45,12 @@ fn machines_are_limited_on_ext4_and_xfs() {
     let home = Home::new();
     let (store, key) = publish(&home);
     let program = Path::new(env!("CARGO_BIN_EXE_hatchery"));
-    let files = [(store.as_path(), "store"), (key.as_path(), "key.pgp")];
+    let files = [
+        (store.as_path(), "store"),
+        (key.as_path(), "key.pgp"),
+        // Without any there is no client, not even of a folder.
+        (Path::new(CERTIFICATES), &CERTIFICATES[1..]),
+    ];
     let said = guest.boot(program, include_str!("init"), &files);
 
     assert!(said.contains("GUEST done"), "{said}");

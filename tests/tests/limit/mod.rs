@@ -26,5 +26,6 @@ pub(crate) fn fill(path: &Path, bytes: u64) -> io::Result<()> {
 pub(crate) fn assert_full(path: &Path, bytes: u64) {
     let error = fill(path, bytes).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::QuotaExceeded, "{error}");
-    std::fs::remove_file(path).unwrap();
+    // Not even its entry may have fitted.
+    let _ = std::fs::remove_file(path);
 }
