@@ -9,6 +9,8 @@ mod key;
 #[cfg(feature = "import")]
 mod machined;
 #[cfg(all(feature = "serve", feature = "import"))]
+mod pool;
+#[cfg(all(feature = "serve", feature = "import"))]
 mod quota_guest;
 #[cfg(feature = "build")]
 mod real;

@@ -24,12 +24,12 @@ const CHECKS: &str = r#"#!/bin/sh
 exec >/checked 2>&1
 hatchery() { /opt/libraries/loader --library-path /opt/libraries /opt/hatchery "$@"; }
 systemctl start systemd-machined
-echo "== others"
-machinectl set-limit m 64M
-hatchery status m --no-update-check --json
 echo "== ours"
 hatchery limit m 96M
 machinectl image-status m
+echo "== others"
+machinectl set-limit m 64M
+hatchery status m --no-update-check --json
 echo "== below"
 hatchery limit m 1K
 echo "exit $?"
@@ -102,7 +102,8 @@ fn machined_and_we_agree_on_limits() {
         "{said}"
     );
     assert!(part("below").contains("exit 8"), "{said}");
-    assert!(!part("infinity").contains("Limit: 96"), "{said}");
+    assert!(!part("infinity").contains("Limit:"), "{said}");
+    assert!(part("infinity").contains("Usage:"), "{said}");
     assert!(part("pool").contains("t 419430400"), "{said}");
     let without = part("without");
     assert!(without.contains("128.0 MiB"), "{said}");

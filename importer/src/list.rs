@@ -1,6 +1,7 @@
 //! The machines of a host: what is in the machines directory, and what is
 //! known of how it got there.
 
+use crate::limit;
 use crate::lock;
 use crate::machines::{Machines, MachinesError};
 use crate::places::Places;
@@ -19,7 +20,7 @@ pub struct Listed {
     pub is_there: bool,
     /// Whether it runs, or another program works on it.
     pub in_use: bool,
-    /// What was imported, if we did.
+    /// What was imported, if we did, with the limit that the kernel has now.
     pub record: Option<Record>,
 }
 
@@ -44,10 +45,16 @@ pub fn list(places: &Places) -> Result<Vec<Listed>, ListError> {
     let mut listed = Vec::new();
     for name in machines.names()? {
         let path = machines.root().join(&name);
-        let record = match name.parse().ok() {
+        let mut record = match name.parse().ok() {
             Some(name) => records.find(&name)?.filter(|record| record.path == path),
             None => None,
         };
+        // Others may have changed the limit since; the kernel knows.
+        if let Some(record) = &mut record
+            && let Ok(now) = limit::read(&machines, &path)
+        {
+            record.limit = now.limit;
+        }
         let in_use = lock::is_held(&path);
         listed.push(Listed {
             name,

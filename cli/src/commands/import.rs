@@ -12,6 +12,7 @@ use hatchery_image::settings::nspawn::{Bind, Port};
 use hatchery_image::{Architecture, Keyring, MachineName};
 use hatchery_importer::Reference;
 use hatchery_importer::import::{DiskLimit, ImportRequest, Imported, import};
+use hatchery_importer::pool::UNITS;
 use hatchery_importer::repository::Repository;
 use hatchery_transfer::Location;
 use std::num::NonZeroUsize;
@@ -55,6 +56,9 @@ pub(crate) struct Arguments {
     /// file, as `hatchery pool create` makes it
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pool: Option<u64>,
+    /// Where the pool's unit is written; for tests
+    #[arg(long, value_name = "DIR", default_value = UNITS, hide = true)]
+    units: PathBuf,
     /// A mirror: a URL or a folder; may be given several times, instead of the configured ones
     #[arg(long, value_name = "URL", value_parser = Location::parse)]
     mirror: Vec<Location>,
@@ -95,7 +99,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<()> {
     let request = arguments.request()?;
     if let Some(bytes) = arguments.pool {
-        super::pool::ensure(&request.places.machines, bytes, terminal)?;
+        super::pool::ensure(&request.places.machines, &arguments.units, bytes, terminal)?;
     }
     let imported = import(&request, terminal.progress())?;
     terminal.result(&imported, human)

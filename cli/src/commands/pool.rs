@@ -8,7 +8,7 @@ use hatchery_importer::pool::{self, PoolPlaces, PoolStatus};
 use std::path::{Path, PathBuf};
 
 /// Where systemd itself once put such a pool, and still looks for it.
-pub(crate) const FILE: &str = "/var/lib/machines.raw";
+const FILE: &str = "/var/lib/machines.raw";
 
 /// What to do with the pool.
 #[derive(Debug, Subcommand)]
@@ -110,15 +110,20 @@ impl Command {
 }
 
 /// Makes the pool that `import --pool SIZE` asks for, unless it is there.
-pub(crate) fn ensure(machines: &Path, bytes: u64, terminal: &Terminal) -> anyhow::Result<()> {
+pub(crate) fn ensure(
+    machines: &Path,
+    units: &Path,
+    bytes: u64,
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
     let places = PoolPlaces {
         machines: machines.to_owned(),
-        ..PoolPlaces::default()
+        units: units.to_owned(),
     };
     if pool::status(&places).is_ok_and(|pool| pool.is_mounted) {
         return Ok(());
     }
-    // Beside the folder of machines, which is machines.raw for the usual one.
+    // Beside the folder of machines: FILE for the usual one.
     let file = machines.with_added_extension("raw");
     pool::create(&places, &file, bytes, terminal.progress())?;
     Ok(())

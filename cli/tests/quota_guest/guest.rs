@@ -12,8 +12,7 @@ const KERNEL: &str = "linux-image-cloud-amd64";
 const BUSYBOX: &str = "busybox-static";
 
 /// Modules that quotas, loop devices and xfs need.
-const MODULES: [&str; 6] = [
-    "crc32c-intel.ko",
+const MODULES: [&str; 5] = [
     "libcrc32c.ko",
     "loop.ko",
     "quota_tree.ko",

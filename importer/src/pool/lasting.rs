@@ -83,7 +83,7 @@ pub fn create(
     }
     let machines = Machines::open(&places.machines)?;
     let unit = Unit::new(file, machines.root())?;
-    refuse(places, &unit)?;
+    refuse(places, &unit, machines.is_btrfs()?)?;
     warn_if_larger_than_free(file, size, progress);
 
     let text = format!(
@@ -111,18 +111,23 @@ pub fn create(
 }
 
 /// Refuses to hide or replace anything.
-fn refuse(places: &PoolPlaces, unit: &Unit) -> Result<(), PoolError> {
+fn refuse(places: &PoolPlaces, unit: &Unit, is_btrfs: bool) -> Result<(), PoolError> {
     let target = &unit.target;
-    if is_mounted(target) {
-        let path = target.clone();
-        return Err(PoolError::Mounted { path });
-    }
     let path = Unit::path(&places.units, target);
     for path in [&unit.file, &path] {
         if path.symlink_metadata().is_ok() {
             let path = path.clone();
             return Err(PoolError::Exists { path });
         }
+    }
+    // Before the next: a subvolume has a device number of its own, as a mount.
+    if is_btrfs {
+        let path = target.clone();
+        return Err(PoolError::Needless { path });
+    }
+    if is_mounted(target) {
+        let path = target.clone();
+        return Err(PoolError::Mounted { path });
     }
     let mut entries = fs::read_dir(target).map_err(failed("list", target))?;
     let is_lock = |name: &str| name.starts_with(".#") && name.ends_with(".lck");

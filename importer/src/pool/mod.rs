@@ -57,6 +57,12 @@ pub enum PoolError {
         /// Its file, or its unit.
         path: PathBuf,
     },
+    /// It can limit machines without.
+    #[error("{path} is on btrfs already, where machines have limits without a pool")]
+    Needless {
+        /// The machines directory.
+        path: PathBuf,
+    },
     /// Something else is mounted there.
     #[error("something is mounted on {path} already, so no pool can be")]
     Mounted {

@@ -6,7 +6,7 @@ use hatchery_image::Progress;
 use hatchery_importer::pool::{self, PoolError, PoolPlaces};
 use hatchery_importer::{DiskLimit, remove};
 use hatchery_tests::run::run;
-use hatchery_tests::{Need, require};
+use hatchery_tests::{Need, Pool, require};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -79,7 +79,7 @@ fn a_pool_is_made_used_grown_and_removed() {
 
     // A second one, or one in its place, is refused.
     let error = yard.create(256 * MIB).unwrap_err();
-    assert!(matches!(error, PoolError::Mounted { .. }), "{error}");
+    assert!(matches!(error, PoolError::Exists { .. }), "{error}");
     let silent = Progress::silent();
     let error = pool::grow(&yard.places, 128 * MIB, &silent).unwrap_err();
     assert!(matches!(error, PoolError::Smaller { .. }), "{error}");
@@ -172,4 +172,21 @@ fn a_failed_pool_leaves_nothing() {
         .flatten()
         .collect();
     assert_eq!(names.len(), 2, "{names:?}");
+}
+
+#[test]
+fn a_folder_that_limits_already_needs_no_pool() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let btrfs = Pool::btrfs(128 * MIB);
+    let yard = Yard::new();
+    let places = PoolPlaces {
+        machines: btrfs.path().to_owned(),
+        ..yard.places.clone()
+    };
+    let silent = Progress::silent();
+    let error = pool::create(&places, &yard.file(), 128 * MIB, &silent).unwrap_err();
+    assert!(matches!(error, PoolError::Needless { .. }), "{error}");
+    assert!(!yard.file().exists());
 }
