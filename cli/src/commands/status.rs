@@ -7,6 +7,7 @@ use crate::terminal::Terminal;
 use clap::Args;
 use hatchery_image::catalog::Stale;
 use hatchery_image::{Keyring, MachineName};
+use hatchery_importer::limit::ROOT_IS_EXEMPT;
 use hatchery_importer::repository::Repository;
 use hatchery_importer::status::{Ask, SettingsStatus, State, Status, Update, status};
 use hatchery_transfer::Location;
@@ -126,7 +127,14 @@ fn state(state: State) -> &'static str {
 
 fn limit(machine: &Status) -> String {
     match (machine.disk.kind, machine.disk.limit) {
-        (Some(kind), Some(limit)) => format!("{} ({})", size::human(limit), kind.describe()),
+        (Some(kind), Some(limit)) => {
+            let exempt = if machine.disk.root_is_exempt {
+                format!("; {ROOT_IS_EXEMPT}")
+            } else {
+                String::new()
+            };
+            format!("{} ({}{exempt})", size::human(limit), kind.describe())
+        }
         (Some(kind), None) => format!("none (a {} can be set)", kind.describe()),
         (None, _) => "none (the file system has no limits; see hatchery pool)".to_owned(),
     }

@@ -60,7 +60,7 @@ fn machines_are_limited_on_ext4_and_xfs() {
 }
 
 /// Checks on each of the two file systems.
-const CHECKS: usize = 30;
+const CHECKS: usize = 31;
 
 /// A store with the images `lab` and `crumbs`, and the key they are signed
 /// with.

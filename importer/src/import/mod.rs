@@ -158,6 +158,7 @@ fn unpack(
 ) -> Result<(), ImportError> {
     let root = Root::open(staging.path(), Resolve::Beneath).map_err(ImportError::Root)?;
     let limits = &image.manifest.unpacked;
+    let _bound = limit::Bound::new();
     archive::unpack(archive, &root, limits, request.threads, progress).map_err(|source| {
         ImportError::Unpack {
             image: request.reference.clone(),

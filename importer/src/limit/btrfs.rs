@@ -121,6 +121,7 @@ pub(super) fn read(path: &Path) -> Result<DiskUse, LimitError> {
         kind: Some(Kind::Btrfs),
         used: now.map(|group| group.used),
         limit: now.and_then(|group| group.limit),
+        root_is_exempt: false,
     })
 }
 

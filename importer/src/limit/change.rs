@@ -6,7 +6,7 @@
 //! charge it does it, so that both agree; afterwards the limit is read from
 //! the kernel, whoever has set it.
 
-use super::{DiskUse, Kind, LimitError, Place, btrfs, is_free, project, read};
+use super::{DiskUse, Kind, LimitError, Place, btrfs, is_free, project, read, say_exempt};
 use crate::machined;
 use crate::machines::Machines;
 use crate::places::Places;
@@ -144,7 +144,11 @@ impl Subject<'_> {
         let through = match &place {
             Place::Project(device, _) => {
                 self.say(limit, "", progress);
-                project::set(self.machines.root(), self.path, device, limit)?;
+                let root = self.machines.root();
+                project::set(root, self.path, device, limit)?;
+                if limit.is_some() {
+                    say_exempt(root, progress)?;
+                }
                 Through::Kernel
             }
             _ => self.set_on_btrfs(limit, progress)?,

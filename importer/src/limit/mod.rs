@@ -11,12 +11,14 @@
 //! What the limit is is always read from the kernel. The record of a machine
 //! repeats it only for those who read records.
 
+mod bound;
 mod btrfs;
 mod change;
 mod error;
 mod project;
 pub(crate) mod qgroup;
 
+pub(crate) use bound::Bound;
 pub(crate) use btrfs::count_all;
 pub use change::{Changed, Through, change, change_pool};
 pub use error::LimitError;
@@ -61,7 +63,14 @@ pub struct DiskUse {
     pub used: Option<u64>,
     /// Limit in bytes, if there is one.
     pub limit: Option<u64>,
+    /// Whether the limit does not bind root outside a user namespace: see
+    /// [`ROOT_IS_EXEMPT`].
+    pub root_is_exempt: bool,
 }
+
+/// What ext4's limits are worth.
+pub const ROOT_IS_EXEMPT: &str = "on ext4 it does not bind a machine whose root is the host's; \
+     machines in a user namespace are bound, as `machinectl start` and PrivateUsers= have them";
 
 /// What the file system of a machines directory can do.
 enum Place {
@@ -146,12 +155,21 @@ pub fn set(
         }
         Place::Project(device, _) => {
             project::claim(machines.root(), path, &device)?;
-            project::set(machines.root(), path, &device, Some(bytes))
+            project::set(machines.root(), path, &device, Some(bytes))?;
+            say_exempt(machines.root(), progress)
         }
         Place::Nothing => Err(LimitError::Unlimited {
             path: machines.root().to_owned(),
         }),
     }
+}
+
+/// Says what a limit that has been set does not do.
+fn say_exempt(root: &Path, progress: &Progress) -> Result<(), LimitError> {
+    if project::exempts_root(root)? {
+        progress.warn(format!("a disk limit is set; {ROOT_IS_EXEMPT}"));
+    }
+    Ok(())
 }
 
 /// Has a new tree that is not limited itself be counted, where that costs

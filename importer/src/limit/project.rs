@@ -29,6 +29,9 @@ const IDS: RangeInclusive<u32> = 1_700_000_000..=1_700_099_999;
 const NAMES: &str = "/etc/projid";
 const FOLDERS: &str = "/etc/projects";
 
+/// `EXT4_SUPER_MAGIC` of `linux/magic.h`.
+const EXT4: u64 = 0xef53;
+
 /// Largest such file that is read, in bytes; the rest of a larger one is not.
 const FILE_MAX: usize = 1 << 20;
 
@@ -57,6 +60,13 @@ pub(super) fn possible(root: &Path) -> Result<(), LimitError> {
     }
     let path = root.to_owned();
     Err(LimitError::Nested { path, project })
+}
+
+/// Whether limits do not bind root outside a user namespace: see `bound.rs`.
+/// xfs binds everybody.
+pub(super) fn exempts_root(root: &Path) -> Result<bool, LimitError> {
+    let about = rustix::fs::statfs(root).map_err(|e| failed("examine", root)(e.into()))?;
+    Ok(about.f_type as u64 == EXT4)
 }
 
 /// Makes the empty directory at `path` a project of its own.
@@ -138,6 +148,7 @@ pub(super) fn read(root: &Path, path: &Path, device: &Path) -> Result<DiskUse, L
         kind: Some(Kind::Project),
         used: usage.map(|usage| usage.used),
         limit: usage.and_then(|usage| usage.limit),
+        root_is_exempt: exempts_root(root)?,
     })
 }
 
