@@ -96,15 +96,18 @@ pub(super) fn claim(root: &Path, path: &Path, device: &Path) -> Result<u32, Limi
     })
 }
 
-/// Ids that administrators have written down.
+/// Ids that administrators have written down on this host.
 fn named() -> BTreeSet<u32> {
     let read = |path| {
         let mut bytes = fs::read(path).unwrap_or_default();
         bytes.truncate(FILE_MAX);
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    let names = read(NAMES);
-    let folders = read(FOLDERS);
+    ids(&read(NAMES), &read(FOLDERS))
+}
+
+/// Ids in lines of `NAME:ID` and of `ID:FOLDER`; others are no business of ours.
+fn ids(names: &str, folders: &str) -> BTreeSet<u32> {
     let of_name = |line: &str| line.rsplit_once(':')?.1.trim().parse().ok();
     let of_folder = |line: &str| line.split_once(':')?.0.trim().parse().ok();
     let names = names.lines().filter_map(of_name);
@@ -171,5 +174,23 @@ pub(crate) fn forget(fd: BorrowedFd<'_>, project: Option<u32>) {
         && quota::usage(&device, id).is_ok_and(|usage| usage.limit.is_some())
     {
         let _ = quota::set_limit(&device, id, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_administrators_wrote_down_are_taken() {
+        let names = "# ours\nweb:1700000000\nbroken\nodd:x\n";
+        let folders = "1700000002:/srv/www\n# 7:/no\n";
+        let found = ids(names, folders);
+        assert_eq!(found, BTreeSet::from([1_700_000_000, 1_700_000_002]));
+    }
+
+    #[test]
+    fn our_ids_are_neither_peoples_nor_systemds() {
+        assert!(*IDS.start() > 1 << 24 && *IDS.end() < 1 << 31);
     }
 }
