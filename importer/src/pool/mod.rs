@@ -6,11 +6,13 @@
 //! Made with the programs that every host with btrfs has (`mkfs.btrfs`,
 //! `btrfs`, `mount`, `losetup`), which find loop devices and load modules.
 
+mod about;
 mod lasting;
 mod temporary;
 mod unit;
 
-pub use lasting::{PoolPlaces, PoolStatus, create, grow, remove, status};
+pub use about::{PoolPlaces, PoolStatus, status};
+pub use lasting::{create, grow, remove};
 pub use temporary::Pool;
 pub use unit::UNITS;
 
