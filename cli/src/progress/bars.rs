@@ -51,10 +51,11 @@ pub(crate) fn report(
             Event::Message { stage, text } if verbose || is_announcement(stage) => {
                 say(format!("{:>10}  {text}", name(stage)));
             }
-            Event::Message { stage, text } => match bars.get(&stage) {
-                Some(bar) => bar.set_message(text),
-                None => (),
-            },
+            Event::Message { stage, text } => {
+                if let Some(bar) = bars.get(&stage) {
+                    bar.set_message(text);
+                }
+            }
             Event::Warning { text } => say(format!("{} {text}", label::warning(color))),
             Event::End { stage } => {
                 let Some(count) = tally.end(stage) else {

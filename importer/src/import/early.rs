@@ -86,7 +86,7 @@ pub(super) fn over_limit(error: ImportError, machines: &Machines, tree: &Path) -
         Some(limit) => ImportError::OverLimit {
             image,
             limit,
-            source,
+            source: Box::new(source),
         },
         None => ImportError::Unpack { image, source },
     }

@@ -109,7 +109,7 @@ pub enum ImportError {
         limit: u64,
         /// Which entry, and why.
         #[source]
-        source: ArchiveError,
+        source: Box<ArchiveError>,
     },
     /// The finished tree cannot be shown.
     #[error("cannot put the machine into its place")]

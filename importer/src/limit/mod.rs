@@ -197,10 +197,13 @@ pub(crate) fn join(machines: &Machines, path: &Path) -> Result<(), LimitError> {
 pub fn read(machines: &Machines, path: &Path) -> Result<DiskUse, LimitError> {
     match Place::of(machines)? {
         Place::Btrfs => btrfs::read(path),
-        Place::Project(device, state) if state != State::Off => {
-            project::read(machines.root(), path, &device)
-        }
-        Place::Project(..) | Place::Nothing => Ok(DiskUse::default()),
+        Place::Project(device, State::Enforced) => project::read(machines.root(), path, &device),
+        // A limit that nobody enforces is none.
+        Place::Project(device, State::Counted) => Ok(DiskUse {
+            used: project::read(machines.root(), path, &device)?.used,
+            ..DiskUse::default()
+        }),
+        Place::Project(_, State::Off) | Place::Nothing => Ok(DiskUse::default()),
     }
 }
 
