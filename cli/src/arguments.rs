@@ -92,6 +92,16 @@ pub(crate) enum Command {
     /// Lists the machines of this host
     #[cfg(feature = "import")]
     List(commands::list::Arguments),
+    /// Shows what machines are, take and may take, and whether there is a newer image
+    #[cfg(feature = "import")]
+    Status(commands::status::Arguments),
+    /// Changes how much of the disk a machine may take
+    #[cfg(feature = "import")]
+    Limit(commands::limit::Arguments),
+    /// Makes and grows a file system for machines, where limits are to be had
+    #[cfg(feature = "import")]
+    #[command(subcommand)]
+    Pool(commands::pool::Command),
     /// Removes a machine and all that belongs to it
     #[cfg(feature = "import")]
     Remove(commands::remove::Arguments),
@@ -139,6 +149,12 @@ impl Command {
             Self::Import(arguments) => commands::import::run(arguments, terminal),
             #[cfg(feature = "import")]
             Self::List(arguments) => commands::list::run(arguments, terminal),
+            #[cfg(feature = "import")]
+            Self::Status(arguments) => commands::status::run(arguments, terminal),
+            #[cfg(feature = "import")]
+            Self::Limit(arguments) => commands::limit::run(arguments, terminal),
+            #[cfg(feature = "import")]
+            Self::Pool(command) => command.run(terminal),
             #[cfg(feature = "import")]
             Self::Remove(arguments) => commands::remove::run(arguments, terminal),
             #[cfg(feature = "import")]

@@ -1,5 +1,7 @@
 //! Sizes in bytes as systemd writes them: `16G` is 16 × 1024³.
 
+#[cfg(feature = "import")]
+use hatchery_importer::import::DiskLimit;
 use std::fmt;
 
 /// A text that is no size.
@@ -50,6 +52,15 @@ pub(crate) fn parse(text: &str) -> Result<u64, InvalidSize> {
             .ok_or_else(fail)?;
     }
     Ok(bytes)
+}
+
+/// Reads a disk limit: a size or `infinity`.
+#[cfg(feature = "import")]
+pub(crate) fn parse_limit(text: &str) -> Result<DiskLimit, InvalidSize> {
+    match text {
+        "infinity" | "none" => Ok(DiskLimit::Infinity),
+        _ => parse(text).map(DiskLimit::Bytes),
+    }
 }
 
 /// Writes a size for people: `49.1 MiB`.

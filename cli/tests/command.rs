@@ -6,6 +6,12 @@ mod build_failures;
 mod crowd;
 mod hatchery;
 mod key;
+#[cfg(feature = "import")]
+mod machined;
+#[cfg(all(feature = "serve", feature = "import"))]
+mod pool;
+#[cfg(all(feature = "serve", feature = "import"))]
+mod quota_guest;
 #[cfg(feature = "build")]
 mod real;
 #[cfg(all(feature = "import", feature = "serve"))]

@@ -2,6 +2,7 @@
 //! known of how it got there.
 
 use crate::exchange::{self, ExchangeError};
+use crate::limit;
 use crate::lock;
 use crate::machines::{Machines, MachinesError};
 use crate::places::Places;
@@ -20,7 +21,7 @@ pub struct Listed {
     pub is_there: bool,
     /// Whether it runs, or another program works on it.
     pub in_use: bool,
-    /// What was imported, if we did.
+    /// What was imported, if we did, with the limit that the kernel has now.
     pub record: Option<Record>,
 }
 
@@ -48,10 +49,16 @@ pub fn list(places: &Places) -> Result<Vec<Listed>, ListError> {
     let mut listed = Vec::new();
     for name in machines.names()? {
         let path = machines.root().join(&name);
-        let record = match name.parse().ok() {
+        let mut record = match name.parse().ok() {
             Some(name) => exchange::record_of(&name, places)?.filter(|record| record.path == path),
             None => None,
         };
+        // Others may have changed the limit since; the kernel knows.
+        if let Some(record) = &mut record
+            && let Ok(now) = limit::read(&machines, &path)
+        {
+            record.limit = now.limit;
+        }
         let in_use = lock::is_held(&path);
         listed.push(Listed {
             name,

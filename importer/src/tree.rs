@@ -7,7 +7,8 @@
 //! with their quota groups. However deep a tree is, only a bounded number of
 //! directories is open at once: what lies deeper is first moved up.
 
-use crate::{btrfs, qgroup};
+use crate::btrfs;
+use crate::limit::{self, qgroup};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, IFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -70,6 +71,7 @@ fn remove_at(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
     if btrfs::is_subvolume(root.as_fd())? {
         return remove_subvolume(parent, name, root.as_fd(), NESTING_MAX);
     }
+    let project = limit::of(root.as_fd());
     let mut removal = Removal {
         root: root.as_fd(),
         moved: Vec::new(),
@@ -79,7 +81,10 @@ fn remove_at(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
     while let Some(name) = removal.moved.pop() {
         removal.remove_directory(root.as_fd(), &name, 1)?;
     }
-    unlink(parent, name, AtFlags::REMOVEDIR)
+    unlink(parent, name, AtFlags::REMOVEDIR)?;
+    drop(root);
+    limit::forget(parent, project);
+    Ok(())
 }
 
 /// Opens a directory, unless it is a symbolic link or something is mounted on it.

@@ -15,6 +15,7 @@ mod fidelity;
 mod gnupg;
 mod import;
 mod layer;
+mod limit;
 mod pocket;
 mod requirements;
 mod settings;

@@ -12,6 +12,7 @@ use hatchery_image::settings::nspawn::{Bind, Port};
 use hatchery_image::{Architecture, MachineName};
 use hatchery_importer::Reference;
 use hatchery_importer::import::{DiskLimit, ImportRequest, Imported, import};
+use hatchery_importer::pool::UNITS;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr as _;
@@ -25,6 +26,7 @@ image as settings (ports, binds, bridges) is shown, and installed to
 Examples:
   hatchery import debian                               as the configuration says
   hatchery import debian --as web --limit 16G
+  hatchery import debian --limit 16G --pool 60G        on a host without disk limits
   hatchery import arch --limit 16G --port tcp:8080:80 --bind /srv/www:/srv/http:ro
   hatchery import debian@20261122.3fa9c1 --force       replaces in one step
   hatchery import debian:testing --mirror http://mirror:8080/ --key images.pgp
@@ -47,8 +49,15 @@ pub(crate) struct Arguments {
     machine: Option<MachineName>,
     /// The most that its tree may take, such as 16G, or infinity [default: what the image
     /// suggests, where the file system counts already]
-    #[arg(long, value_name = "SIZE", value_parser = parse_limit)]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_limit)]
     limit: Option<DiskLimit>,
+    /// Make a pool of this size for machines first, unless there is one: a btrfs in a sparse
+    /// file, as `hatchery pool create` makes it
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pool: Option<u64>,
+    /// Where the pool's unit is written; for tests
+    #[arg(long, value_name = "DIR", default_value = UNITS, hide = true)]
+    units: PathBuf,
     /// A port of this host that leads into the machine, such as tcp:8080:80; may be given
     /// several times
     #[arg(long, value_name = "PORT", value_parser = Port::from_str)]
@@ -81,6 +90,9 @@ pub(crate) struct Arguments {
 /// Does it.
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<()> {
     let request = arguments.request()?;
+    if let Some(bytes) = arguments.pool {
+        super::pool::ensure(&request.places.machines, &arguments.units, bytes, terminal)?;
+    }
     let imported = source::introduced(request.repository.clone(), terminal, |repository| {
         let request = ImportRequest {
             repository,
@@ -119,13 +131,6 @@ impl Arguments {
             helper: super::helper_argv(super::UNPACK),
             now: environment::now(),
         })
-    }
-}
-
-fn parse_limit(text: &str) -> Result<DiskLimit, size::InvalidSize> {
-    match text {
-        "infinity" | "none" => Ok(DiskLimit::Infinity),
-        _ => size::parse(text).map(DiskLimit::Bytes),
     }
 }
 

@@ -14,12 +14,16 @@ pub(crate) mod gc;
 pub(crate) mod import;
 pub(crate) mod key;
 #[cfg(feature = "import")]
+pub(crate) mod limit;
+#[cfg(feature = "import")]
 pub(crate) mod list;
 pub(crate) mod man;
 #[cfg(feature = "import")]
 mod places;
 #[cfg(feature = "build")]
 pub(crate) mod plan;
+#[cfg(feature = "import")]
+pub(crate) mod pool;
 #[cfg(feature = "serve")]
 pub(crate) mod publish;
 #[cfg(feature = "build")]
@@ -36,6 +40,8 @@ mod signing;
 mod source;
 #[cfg(feature = "build")]
 mod sources;
+#[cfg(feature = "import")]
+pub(crate) mod status;
 #[cfg(feature = "import")]
 pub(crate) mod verify;
 

@@ -175,8 +175,11 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
     use hatchery_importer::check::CheckError;
     use hatchery_importer::config::ConfigError;
     use hatchery_importer::import::Kind;
+    use hatchery_importer::limit::LimitError as L;
+    use hatchery_importer::pool::PoolError as P;
     use hatchery_importer::remote::RemoteError;
     use hatchery_importer::repository::RepositoryError;
+    use hatchery_importer::status::StatusError;
     use hatchery_importer::tables::TablesError;
     use hatchery_importer::{ImportError, RemoveError, RollbackError, VerifyError};
     let of_kind = |kind: Kind| match kind {
@@ -220,9 +223,27 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
         RemoteError::Repository(error) => repository(error),
         RemoteError::Client(_) => None,
     };
+    let limit = |error: &L| match error {
+        L::NotFound { .. } | L::BelowUse { .. } => Some(Code::Conflict),
+        L::Interrupted(_) => Some(Code::Interrupted),
+        L::Failed { .. } | L::Machines(_) | L::Record(_) => None,
+        _ => Some(Code::Host),
+    };
+    let pool = |error: &P| match error {
+        P::TooSmall(_) | P::Path(_) => Some(Code::Usage),
+        P::Failed { .. } | P::Unit(_) | P::Machines(_) => None,
+        P::Mkfs(_) | P::Mount(_) | P::Grow(_) => Some(Code::Host),
+        _ => Some(Code::Conflict),
+    };
+    let status = |error: &StatusError| {
+        matches!(error, StatusError::NotFound { .. }).then_some(Code::Conflict)
+    };
     None.or_else(|| cause.downcast_ref().and_then(import))
         .or_else(|| cause.downcast_ref().and_then(remote))
         .or_else(|| cause.downcast_ref().and_then(repository))
+        .or_else(|| cause.downcast_ref().and_then(limit))
+        .or_else(|| cause.downcast_ref().and_then(pool))
+        .or_else(|| cause.downcast_ref().and_then(status))
         .or_else(|| cause.downcast_ref().and_then(remove))
         .or_else(|| cause.downcast_ref().and_then(rollback))
         .or_else(|| cause.downcast_ref().and_then(verify))

@@ -1,6 +1,7 @@
 //! Moving bars on a terminal: one a stage under way, replaced by a line when
 //! the stage is over.
 
+use super::is_announcement;
 use super::tally::{Tally, name};
 use crate::terminal::label;
 use hatchery_image::progress::{Event, Stage, Unit};
@@ -47,11 +48,14 @@ pub(crate) fn report(
                     bar.inc(by);
                 }
             }
-            Event::Message { stage, text } => match bars.get(&stage) {
-                Some(bar) if !verbose => bar.set_message(text),
-                _ if verbose => say(format!("{:>10}  {text}", name(stage))),
-                _ => (),
-            },
+            Event::Message { stage, text } if verbose || is_announcement(stage) => {
+                say(format!("{:>10}  {text}", name(stage)));
+            }
+            Event::Message { stage, text } => {
+                if let Some(bar) = bars.get(&stage) {
+                    bar.set_message(text);
+                }
+            }
             Event::Warning { text } => say(format!("{} {text}", label::warning(color))),
             Event::End { stage } => {
                 let Some(count) = tally.end(stage) else {

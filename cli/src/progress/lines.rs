@@ -1,6 +1,7 @@
 //! Plain lines: one as a stage begins, one as it ends with what it came to
 //! and how long it took, and one now and then while it lasts.
 
+use super::is_announcement;
 use super::tally::{Count, Tally, name};
 use crate::terminal::label;
 use hatchery_image::progress::{Event, Stage};
@@ -57,7 +58,9 @@ fn line<W>(lines: &mut Lines<W>, event: &Event, verbose: bool, color: bool) -> O
             *spoke = Instant::now();
             Some(show(*stage, &state))
         }
-        Event::Message { stage, text } => verbose.then(|| show(*stage, text)),
+        Event::Message { stage, text } => {
+            (verbose || is_announcement(*stage)).then(|| show(*stage, text))
+        }
         Event::Warning { text } => Some(warning(text, color)),
         Event::End { stage } => {
             let count = lines.tally.end(*stage)?;
@@ -127,6 +130,16 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("slow"), "{text}");
+    }
+
+    #[test]
+    fn what_is_done_to_the_hosts_disks_is_said_without_being_asked() {
+        let shared = Shared::default();
+        let progress = Progress::new(report(shared.clone(), false, false));
+        progress.message(Stage::Limit, "switching quota on");
+        let bytes = shared.0.lock().unwrap().clone();
+        let text = String::from_utf8(bytes).unwrap();
+        assert_eq!(text, "     limit  switching quota on\n");
     }
 
     #[test]

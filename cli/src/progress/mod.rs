@@ -9,6 +9,7 @@ mod lines;
 mod tally;
 
 use hatchery_image::Progress;
+use hatchery_image::progress::Stage;
 use indicatif::MultiProgress;
 
 /// How events are shown.
@@ -22,6 +23,12 @@ pub(crate) enum Style {
     Json,
     /// Warnings only, on stderr.
     Quiet,
+}
+
+/// Whether what a stage says about itself is always shown: what is changed
+/// about the host's disks, which nobody should learn only afterwards.
+fn is_announcement(stage: Stage) -> bool {
+    matches!(stage, Stage::Limit)
 }
 
 /// A progress that shows its events in a style. `verbose` adds the messages

@@ -13,6 +13,9 @@ use crate::{limit, settings, space};
 use hatchery_image::progress::Progress;
 use hatchery_image::settings::Nspawn;
 use hatchery_transfer::{Cache, Client};
+use std::error::Error;
+use std::io;
+use std::path::Path;
 
 /// Locks the name, and refuses one that is taken.
 pub(super) fn claim(
@@ -72,6 +75,29 @@ pub(super) fn refuse(
     Ok(())
 }
 
+/// Names the limit as the reason, if the tree could not be unpacked because
+/// it was used up.
+pub(super) fn over_limit(error: ImportError, machines: &Machines, tree: &Path) -> ImportError {
+    let ImportError::Unpack { image, source } = error else {
+        return error;
+    };
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&source);
+    let mut limit = None;
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<io::Error>();
+        limit = limit.or_else(|| limit::is_exhausted(machines, tree, io?));
+        cause = error.source();
+    }
+    match limit {
+        Some(limit) => ImportError::OverLimit {
+            image,
+            limit,
+            source,
+        },
+        None => ImportError::Unpack { image, source },
+    }
+}
+
 /// Settings of a machine.
 pub(super) struct Wanted {
     /// Those that are published beside the image.
@@ -91,7 +117,7 @@ pub(super) fn settings(
 ) -> Result<Wanted, ImportError> {
     let offered = match image.fetch_settings(client, progress) {
         Err(error @ ImageError::Settings { .. }) if !request.accept_settings => {
-            let source = std::error::Error::source(&error);
+            let source = Error::source(&error);
             let why = source.map(ToString::to_string).unwrap_or_default();
             progress.warn(format!("the image's settings are not shown: {why}"));
             None

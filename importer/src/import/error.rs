@@ -112,6 +112,17 @@ pub enum ImportError {
         /// The image.
         image: Reference,
     },
+    /// Its files take more than they may.
+    #[error("{image} does not fit into its disk limit of {limit} bytes; take a larger one")]
+    OverLimit {
+        /// The image.
+        image: Reference,
+        /// The limit.
+        limit: u64,
+        /// Which entry, and why.
+        #[source]
+        source: UnpackError,
+    },
     /// The record cannot be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -181,6 +192,7 @@ impl ImportError {
             | Self::Settings(SettingsError::Exist { .. }) => Kind::Conflict,
             Self::Unsuitable { .. }
             | Self::Space(_)
+            | Self::OverLimit { .. }
             | Self::Unpack {
                 source: UnpackError::NotConfined { .. },
                 ..

@@ -174,7 +174,10 @@ fn fill(
             Ok(archive) => return Ok((staging, archive, limit)),
             // Whole, each mirror is asked until one has the right bytes.
             Err(Failure::OtherBytes) if way == Way::Arriving => way = Way::Whole,
-            Err(failure) => return Err(ImportError::of_unpacking(failure, request)),
+            Err(failure) => {
+                let error = ImportError::of_unpacking(failure, request);
+                return Err(early::over_limit(error, machines, staging.path()));
+            }
         }
     }
 }

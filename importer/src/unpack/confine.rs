@@ -7,7 +7,8 @@
 //!   chroot), it is entered with chroot instead, whose way out needs a
 //!   capability that is gone afterwards.
 //! - Its network namespace has no interface.
-//! - It keeps the six capabilities that making files of any owner takes.
+//! - It keeps the six capabilities that making files of any owner takes; not
+//!   the one by which root writes past a disk limit on ext4.
 //! - It can make no other system calls than those of [`super::filter`].
 //! - It is killed when the import ends, however that ends.
 

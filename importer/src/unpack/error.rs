@@ -2,7 +2,6 @@
 
 use crate::run::RunError;
 use hatchery_image::progress::Interrupted;
-use std::fmt;
 use std::io;
 
 /// Why there is no tree.
@@ -41,7 +40,7 @@ pub enum UnpackError {
         said: String,
         /// What lies beneath.
         #[source]
-        source: Option<Beneath>,
+        source: Option<Cause>,
     },
     /// The user asked to stop.
     #[error(transparent)]
@@ -54,53 +53,31 @@ impl UnpackError {
     pub(super) fn refused(chain: Vec<String>, errno: Option<i32>) -> Self {
         let mut chain = chain.into_iter();
         let said = chain.next().unwrap_or_default();
-        let rest: Vec<_> = chain.collect();
-        let mut source = errno.map(|errno| Beneath::System(io::Error::from_raw_os_error(errno)));
-        // The system's own words are the last of the chain.
-        let words = rest.len() - usize::from(source.is_some() && !rest.is_empty());
-        for text in rest.into_iter().take(words).rev() {
-            let source_of = source.take().map(Box::new);
-            source = Some(Beneath::Said(text, source_of));
+        let mut rest: Vec<_> = chain.collect();
+        let system = errno.map(|errno| Cause::from(io::Error::from_raw_os_error(errno)));
+        if system.is_some() {
+            // The system's own words are the last of the chain.
+            rest.pop();
         }
+        let source = rest.into_iter().rev().fold(system, |source, text| {
+            let cause: Cause = Box::new(Beneath { text, source });
+            Some(cause)
+        });
         Self::Refused { said, source }
     }
 }
 
+/// A cause, and those that it has itself; the system's error as what it is,
+/// so that its kind can be asked.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// A cause that was told by the helper process.
-#[derive(Debug)]
-pub enum Beneath {
-    /// Its words, and its own cause.
-    Said(String, Option<Box<Beneath>>),
-    /// What the system said.
-    System(io::Error),
-}
-
-impl fmt::Display for Beneath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Said(text, _) => f.write_str(text),
-            Self::System(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for Beneath {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Said(_, Some(source)) => Some(source.as_ref().inner()),
-            _ => None,
-        }
-    }
-}
-
-impl Beneath {
-    /// The system's own error as what it is, so that its kind can be asked.
-    fn inner(&self) -> &(dyn std::error::Error + 'static) {
-        match self {
-            Self::System(error) => error,
-            said => said,
-        }
-    }
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct Beneath {
+    text: String,
+    #[source]
+    source: Option<Cause>,
 }
 
 #[cfg(test)]
@@ -118,6 +95,11 @@ mod tests {
         let system = cause.source().unwrap().downcast_ref::<io::Error>().unwrap();
         assert_eq!(system.kind(), io::ErrorKind::StorageFull);
 
+        let error = UnpackError::refused(
+            ["cannot write x", "full"].map(str::to_owned).to_vec(),
+            Some(28),
+        );
+        assert!(error.source().unwrap().is::<io::Error>());
         let error = UnpackError::refused(vec!["x: refused".to_owned()], None);
         assert!(error.source().is_none());
     }

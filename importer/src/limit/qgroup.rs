@@ -9,11 +9,15 @@
 //! `btrfs_subvol_auto_qgroup_fd` and `image_set_limit` do.
 
 use crate::btrfs;
+use crate::btrfs::groups::{self, Group};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use std::io;
 use std::thread;
 use std::time::Duration;
+
+/// First id of a subvolume that somebody made (`BTRFS_FIRST_FREE_OBJECTID`).
+const SUBVOLUMES_FROM: u64 = 256;
 
 /// Level above the highest one.
 const LEVELS: u64 = 256;
@@ -83,12 +87,16 @@ fn assign(fd: BorrowedFd<'_>, child: u64, parent: u64) -> io::Result<bool> {
 }
 
 /// Limits the subvolume `fd` and what is made inside it to `bytes`.
-pub(crate) fn set_limit(fd: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
+///
+/// The kernel reserves the space of the change where it is asked to make it:
+/// in `outside`, a directory of the same file system, because a subvolume that
+/// is full has none.
+pub(crate) fn set_limit(outside: BorrowedFd<'_>, fd: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
     let id = btrfs::subvolume_id(fd)?;
-    patiently(fd, || btrfs::limit(fd, id, bytes))?;
+    patiently(outside, || btrfs::limit(outside, id, bytes))?;
     adopt(fd)?;
     for group in subtree(fd, id)? {
-        patiently(fd, || btrfs::limit(fd, group, bytes))?;
+        patiently(outside, || btrfs::limit(outside, group, bytes))?;
     }
     Ok(())
 }
@@ -127,4 +135,50 @@ pub(crate) fn forget(fd: BorrowedFd<'_>, groups: &[u64]) {
         let _ = patiently(fd, || btrfs::create_qgroup(fd, *group, false));
     }
     let _ = patiently(fd, || btrfs::create_qgroup(fd, *leaf, false));
+}
+
+/// The group that counts the subvolume `fd` with what is made inside it, or
+/// else that of the subvolume alone; none where quota is off.
+pub(crate) fn read(fd: BorrowedFd<'_>) -> io::Result<Option<Group>> {
+    if !btrfs::is_subvolume(fd)? || !btrfs::quota_is_on(fd)? {
+        return Ok(None);
+    }
+    let id = btrfs::subvolume_id(fd)?;
+    let above = subtree(fd, id)?.first().copied();
+    groups::group(fd, above.unwrap_or(id))
+}
+
+/// Levels of the groups that systemd and we put above leaves.
+const ABOVE: std::ops::RangeInclusive<u64> = 254..=255;
+
+/// Removes groups of subvolumes that are gone, also those that others left:
+/// whoever deletes a machine's subvolume without knowing of the group above
+/// its leaf. Returns how many.
+///
+/// The kernel gives ids in ascending order and none twice. So an id below that
+/// of the subvolume `newest` which no subvolume has was one's that is gone, and
+/// a leaf of it counts nothing that could come back. (New kernels remove such
+/// leaves themselves.) A group above goes only if it bears such an id and has
+/// no member but such a leaf: another is somebody's own. Where groups own
+/// space for good (simple quotas), the kernel refuses to remove those that
+/// still do.
+pub(crate) fn sweep(fd: BorrowedFd<'_>, newest: u64) -> io::Result<usize> {
+    let mut removed = 0;
+    for group in groups::all(fd)? {
+        let (level, id) = btrfs::split(group);
+        // Lower ids are trees of the file system's own.
+        let is_old = (SUBVOLUMES_FROM..newest).contains(&id);
+        if !is_old || groups::is_subvolume_id(fd, id)? {
+            continue;
+        }
+        if level == 0 {
+            forget(fd, &[id]);
+        } else if ABOVE.contains(&level) && groups::members(fd, group)?.iter().all(|m| *m == id) {
+            forget(fd, &[id, group]);
+        } else {
+            continue;
+        }
+        removed += usize::from(groups::group(fd, group)?.is_none());
+    }
+    Ok(removed)
 }

@@ -5,55 +5,11 @@
 //! Everything of a pool is in one folder, `pool.btrfs` and `machines`, so that
 //! it can be found and removed without any other record.
 
-use crate::run::{self, RunError};
-use std::fs::{self, File};
-use std::io;
+use super::{COMMAND, PoolError, SIZE_MIN, failed, gone, is_mounted, make, mount, unmount};
+use crate::run;
+use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// Smallest pool that mkfs.btrfs makes without complaint, in bytes.
-pub const SIZE_MIN: u64 = 128 << 20;
-
-/// How long mkfs, mount or umount may take.
-const COMMAND: Duration = Duration::from_secs(60);
-
-/// Why there is no pool.
-#[derive(Debug, thiserror::Error)]
-pub enum PoolError {
-    /// Too small to be one.
-    #[error("a pool of {0} bytes is too small; {SIZE_MIN} are the least")]
-    TooSmall(u64),
-    /// A step on its files failed.
-    #[error("cannot {doing} {path}")]
-    Failed {
-        /// What was being done.
-        doing: &'static str,
-        /// To which path.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// The file system cannot be made.
-    #[error("cannot make a btrfs; mkfs.btrfs is in the package btrfs-progs")]
-    Mkfs(#[source] RunError),
-    /// The file system cannot be mounted.
-    #[error("cannot mount the pool; loop devices and a kernel with btrfs are needed")]
-    Mount(#[source] RunError),
-    /// The file system cannot be unmounted.
-    #[error("cannot unmount the pool")]
-    Unmount(#[source] RunError),
-}
-
-fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PoolError {
-    let path = path.to_owned();
-    move |source| PoolError::Failed {
-        doing,
-        path,
-        source,
-    }
-}
 
 /// A mounted pool; unmounted and removed when dropped.
 #[derive(Debug)]
@@ -82,14 +38,8 @@ impl Pool {
         let file = image(&pool.folder);
         let target = mountpoint(&pool.folder);
         fs::create_dir(&target).map_err(failed("make the folder", &target))?;
-        File::create_new(&file)
-            .and_then(|f| f.set_len(size))
-            .map_err(failed("make the file", &file))?;
-        let mkfs = [Path::new("mkfs.btrfs"), Path::new("--quiet"), &file];
-        run::run(&mkfs, COMMAND).map_err(PoolError::Mkfs)?;
-        let mount = ["mount", "-t", "btrfs", "-o", "loop"].map(Path::new);
-        let mount = [&mount[..], &[&file, &target]].concat();
-        run::run(&mount, COMMAND).map_err(PoolError::Mount)?;
+        make(&file, size)?;
+        mount(&file, &target, "loop")?;
         Ok(pool)
     }
 
@@ -106,8 +56,7 @@ impl Pool {
     pub fn undo(folder: &Path) -> Result<(), PoolError> {
         let (file, target) = (image(folder), mountpoint(folder));
         if is_mounted(&target) {
-            let umount = [Path::new("umount"), &target];
-            run::run(&umount, COMMAND).map_err(PoolError::Unmount)?;
+            unmount(&target)?;
         }
         // Only what a pool consists of, so that a wrong folder loses nothing.
         gone(&file, |path| fs::remove_file(path))?;
@@ -129,27 +78,12 @@ impl Drop for Pool {
     }
 }
 
-/// Removes a path unless it is gone already.
-fn gone(path: &Path, remove: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), PoolError> {
-    match remove(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result.map_err(failed("remove", path)),
-    }
-}
-
 fn image(folder: &Path) -> PathBuf {
     folder.join("pool.btrfs")
 }
 
 fn mountpoint(folder: &Path) -> PathBuf {
     folder.join("machines")
-}
-
-/// Whether something is mounted on a directory.
-fn is_mounted(path: &Path) -> bool {
-    let device = |path: &Path| rustix::fs::stat(path).map(|stat| stat.st_dev).ok();
-    let parent = path.parent().and_then(device);
-    matches!((device(path), parent), (Some(a), Some(b)) if a != b)
 }
 
 #[cfg(test)]

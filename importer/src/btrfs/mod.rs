@@ -1,11 +1,13 @@
 //! btrfs through its ioctls (`linux/btrfs.h`): subvolumes, quota groups, and
 //! the tree search that finds them. Nothing here decides anything; `tree.rs`
-//! and `limit.rs` do.
+//! and `limit/` do.
 //!
 //! Decided after reading systemd's `btrfs-util.c`: the same ioctls, so that no
 //! `btrfs` program is needed on the host, and the kernel's answers are told
 //! apart by errno instead of by text.
 #![allow(unsafe_code)] // ioctls; all of it is in `call`, and each caller pairs a request with its type
+
+pub(crate) mod groups;
 
 use linux_raw_sys::btrfs::{
     BTRFS_FIRST_FREE_OBJECTID, BTRFS_QGROUP_LIMIT_MAX_RFER, BTRFS_QGROUP_RELATION_KEY,
