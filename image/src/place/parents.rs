@@ -2,7 +2,7 @@
 
 use super::error::system;
 use super::path::split;
-use super::{PlaceError, Resolve, Root};
+use super::{PlaceError, Resolve, Root, resolution};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,10 +16,6 @@ pub(super) const IMPLIED_MAX: u64 = 100_000;
 /// Handles that are kept: an entry's own directory and those that a sorted
 /// archive returns to.
 const KEPT: usize = 16;
-
-/// How often a resolution is tried again when the kernel says that a
-/// directory on the way was moved meanwhile.
-const AGAIN_MAX: usize = 64;
 
 /// What opens and remembers the parents of one thread's entries.
 #[derive(Debug)]
@@ -92,15 +88,26 @@ impl<'r> Parents<'r> {
 
     fn open(&self, directory: &[u8]) -> Result<OwnedFd, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let mut attempts = 0;
-        loop {
-            let how = self.root.resolve_flags();
-            match rustix::fs::openat2(self.root, directory, flags, Mode::empty(), how) {
-                Err(Errno::AGAIN) if attempts < AGAIN_MAX => attempts += 1,
-                Err(Errno::INTR) => {}
-                other => return other,
+        let (from, rest) = self.nearest(directory);
+        resolution::open(self.root.way, from, rest, flags, self.root.resolve)
+    }
+
+    /// The deepest handle on the way to a directory, and the path from there.
+    /// Where links are followed, it is the root: what a link in the rest says
+    /// counts from there.
+    fn nearest<'p>(&self, directory: &'p [u8]) -> (BorrowedFd<'_>, &'p [u8]) {
+        let mut best = (self.root.as_fd(), directory);
+        if self.root.resolve == Resolve::Beneath {
+            for (path, fd) in &self.kept {
+                let rest = directory.strip_prefix(path.as_slice());
+                if let Some([b'/', rest @ ..]) = rest
+                    && rest.len() < best.1.len()
+                {
+                    best = (fd.as_fd(), rest);
+                }
             }
         }
+        best
     }
 
     /// Makes `directory` and what is missing above it.
