@@ -6,6 +6,9 @@ mod build_failures;
 mod crowd;
 mod hatchery;
 mod key;
+mod memory;
+mod old_kernel;
 #[cfg(feature = "build")]
 mod real;
+mod street;
 mod usage;

@@ -17,6 +17,7 @@
 //! and chooses no place: packing writes where it is told to, unpacking into
 //! the root that it is given.
 
+mod acl;
 mod batch;
 mod compress;
 mod entries;
@@ -27,6 +28,7 @@ mod holes;
 pub mod limits;
 mod output;
 mod pack;
+mod pax;
 mod replay;
 mod stream;
 mod tar_stream;
