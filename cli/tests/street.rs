@@ -86,9 +86,8 @@ impl Street {
     /// The import, ready to run.
     pub(crate) fn import(&self) -> Command {
         let mut command = command(self.home.path());
-        command.args([
-            "import", "lab", "--as", "m", "--mirror", "store", "--key", "key.pgp",
-        ]);
+        command.args(["import", "lab", "--as", "m", "--key", "key.pgp"]);
+        command.arg("--mirror").arg(self.path("store"));
         command.args([
             "--machines",
             "machines",

@@ -312,6 +312,10 @@ fn step(parser: &mut Parser, bytes: &[u8]) -> Result<Step, Wrong> {
             "has a single block of zeros, at which some readers stop,",
         ));
     }
+    if chain.parted {
+        let what = "has a header between an entry and its long name or pax header";
+        return Err(Wrong::Stream(what));
+    }
     match parser.parse(bytes).map_err(Wrong::Header)? {
         ParseEvent::NeedData { .. } => Ok(Step::NeedData),
         ParseEvent::End { consumed } => Ok(Step::End(consumed)),
@@ -360,12 +364,15 @@ struct Chain {
     /// A block of zeros with something after it: at one, GNU tar stops, and
     /// others go on.
     lone_zeros: bool,
+    /// What is nobody's entry, between an entry's own headers: its long name
+    /// would be lost here, and kept by GNU tar.
+    parted: bool,
 }
 
 impl Chain {
     fn of(mut bytes: &[u8]) -> Self {
         let mut chain = Self::default();
-        for _ in 0..=PENDING_MAX {
+        for index in 0..=PENDING_MAX {
             let Some((block, rest)) = bytes.split_first_chunk() else {
                 break;
             };
@@ -379,6 +386,10 @@ impl Chain {
                 EntryType::GnuLongName => chain.name = true,
                 EntryType::GnuLongLink => chain.link = true,
                 EntryType::XHeader => {}
+                EntryType::XGlobalHeader | LABEL => {
+                    chain.parted = index > 0;
+                    break;
+                }
                 _ => break,
             }
             let size = header.entry_size().unwrap_or(u64::MAX);
@@ -417,6 +428,10 @@ fn understood(
     chain.check(&pax).map_err(refused)?;
     let kind = kind(entry, size, extents).map_err(refused)?;
     let stored = entry.size;
+    // No file system has such a file, and padding it would overflow.
+    if i64::try_from(stored).is_err() {
+        return Err(refused("its size is out of range"));
+    }
     let has_data = matches!(kind, Kind::File { .. });
     // A dump's directory holds the names of what was in it.
     if stored > 0 && !has_data && entry.entry_type != DUMPED {

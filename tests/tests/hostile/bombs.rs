@@ -136,20 +136,15 @@ fn many() -> Vec<Case> {
         })
         .collect();
     apart.push(end());
+    let refused = |name: &str, packed, what| {
+        Case::packed(name, packed, Verdict::Refused(what)).limited(64 << 20, 2000)
+    };
     vec![
-        Case::packed("200000-files", files, Verdict::Refused("entries")),
-        Case::packed("200000-folders", folders, Verdict::Refused("entries")),
-        Case::packed(
-            "200000-hard-links-to-nothing",
-            links,
-            Verdict::Refused("refused"),
-        ),
-        Case::packed("200000-labels", labels, Verdict::Refused("headers")),
-        Case::packed(
-            "200000-times-the-same-file",
-            same,
-            Verdict::Refused("entries"),
-        ),
+        refused("200000-files", files, "entries"),
+        refused("200000-folders", folders, "entries"),
+        refused("200000-hard-links-to-nothing", links, "refused"),
+        refused("200000-labels", labels, "headers"),
+        refused("200000-times-the-same-file", same, "entries"),
         Case::as_tar(
             "hard-links-by-the-thousand",
             &(0..2000).fold(vec![first], |mut all, n| {

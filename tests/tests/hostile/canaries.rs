@@ -8,6 +8,13 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+/// A folder in memory, where many small files are made and removed quickly.
+pub(super) fn scratch() -> TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
+}
+
 /// Removes a tree that may be too deep for the standard library.
 pub(super) fn remove(tree: &Path) {
     run(&["rm", "-rf", tree.to_str().unwrap()]).unwrap();
@@ -26,7 +33,7 @@ pub(super) struct Yard {
 
 impl Yard {
     pub(super) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = scratch();
         for place in ["", "around/", "around/targets/"] {
             fs::create_dir_all(folder.path().join(format!("{place}outside/inner"))).unwrap();
             let at = |name: &str| folder.path().join(format!("{place}outside/{name}"));

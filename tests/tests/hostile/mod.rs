@@ -17,6 +17,7 @@ mod sparse;
 mod toc;
 mod types;
 
+use crate::import::fixture::chain;
 use crate::unpacking::{Packed, Walk, bytes, tree, unpack_to};
 use canaries::Yard;
 use hatchery_image::manifest::Unpacked;
@@ -112,9 +113,7 @@ fn judge(cases: impl FnOnce(&Path) -> Vec<Case>) {
     let count = cases.len();
     for case in cases {
         for walk in [Walk::Kernel, Walk::Steps] {
-            let begun = Instant::now();
-            let failed = unpacked(&case, &yard, walk);
-            let took = begun.elapsed();
+            let (failed, took) = unpacked(&case, &yard, walk);
             wrong.extend(failed.map(|what| format!("{} ({walk:?}): {what}", case.name)));
             if took > slowest.0 {
                 slowest = (took, case.name.clone());
@@ -138,19 +137,18 @@ fn judge(cases: impl FnOnce(&Path) -> Vec<Case>) {
     );
 }
 
-/// What is wrong with how a case came out.
-fn unpacked(case: &Case, yard: &Yard, walk: Walk) -> Option<String> {
+/// What is wrong with how a case came out, and how long it took.
+fn unpacked(case: &Case, yard: &Yard, walk: Walk) -> (Option<String>, Duration) {
     let target = yard.target();
+    let begun = Instant::now();
     let result = unpack_to(&case.packed, &target, &case.limits, walk);
+    let took = begun.elapsed();
     let said = match (&result, case.verdict) {
         (Err(error), Verdict::Refused(what)) => {
-            let text = crate::import::fixture::chain(error);
+            let text = chain(error);
             (!text.contains(what)).then(|| format!("said {text:?} and not {what:?}"))
         }
-        (Err(error), _) => Some(format!(
-            "was refused: {}",
-            crate::import::fixture::chain(error)
-        )),
+        (Err(error), _) => Some(format!("was refused: {}", chain(error))),
         (Ok(()), Verdict::Refused(_)) => Some("was accepted".to_owned()),
         (Ok(()), Verdict::Accepted(why)) => {
             println!("{}: accepted, for {why}", case.name);
@@ -158,20 +156,25 @@ fn unpacked(case: &Case, yard: &Yard, walk: Walk) -> Option<String> {
         }
         (Ok(()), Verdict::AsTar) => as_tar(case, &target),
     };
-    if said.is_some() || result.is_ok() {
-        return said;
-    }
-    // What is refused one entry after another is so in frames, too.
-    let framed = toc::framed(&[case.tar.clone()?], &[]);
-    let result = unpack_to(&framed, &yard.target(), &case.limits, walk);
-    result
-        .is_ok()
-        .then(|| "was accepted with a table of contents".to_owned())
+    let in_frames = || {
+        // What is refused one entry after another is so in frames, too.
+        let framed = toc::framed(&[case.tar.clone()?], &[]);
+        let result = unpack_to(&framed, &yard.target(), &case.limits, walk);
+        result
+            .is_ok()
+            .then(|| "was accepted with a table of contents".to_owned())
+    };
+    let said = if said.is_none() && result.is_err() {
+        in_frames()
+    } else {
+        said
+    };
+    (said, took)
 }
 
 /// In what the tree differs from that of GNU tar.
 fn as_tar(case: &Case, ours: &Path) -> Option<String> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = canaries::scratch();
     let archive = folder.path().join("archive");
     let theirs = folder.path().join("tree");
     fs::create_dir(&theirs).unwrap();

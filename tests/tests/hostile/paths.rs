@@ -149,7 +149,7 @@ pub(super) fn cases(outside: &Path) -> Vec<Case> {
         Case::refused(
             "a-name-of-256-bytes",
             &[long(b'L', &[b'n'; 256]), file(b"x", b"x")],
-            "256 bytes",
+            "nnn: refused, the path has a name longer than 255 bytes",
         ),
         Case::refused(
             "a-path-of-4097-bytes",

@@ -256,7 +256,7 @@ fn format_0_1() -> Vec<Case> {
         .collect::<Vec<_>>()
         .join(",");
     vec![
-        one("odd-count", &map(b"0,512,1024", b"4096"), 512, "s: refused"),
+        one("odd-count", &map(b"0,512,1024", b"4096"), 512, "odd number"),
         one("no-numbers", &map(b"a,b", b"4096"), 512, ""),
         one("negative", &map(b"0,-512", b"4096"), 512, ""),
         one(
