@@ -14,7 +14,7 @@ use super::pax::{self, Pax};
 use crate::place::Extent;
 use std::io::{self, Read};
 use tar_core::parse::{Limits, ParseError, ParseEvent, ParsedEntry, Parser};
-use tar_core::{EntryType, Header, PaxExtensions};
+use tar_core::{EntryType, Header};
 
 /// A tar block, in bytes.
 const BLOCK: u64 = 512;
@@ -320,12 +320,9 @@ fn step(parser: &mut Parser, bytes: &[u8]) -> Result<Step, Wrong> {
         ParseEvent::NeedData { .. } => Ok(Step::NeedData),
         ParseEvent::End { consumed } => Ok(Step::End(consumed)),
         ParseEvent::GlobalExtensions { consumed, pax_data } => {
-            for record in PaxExtensions::new(pax_data) {
-                // The latter is what `tar --label` writes.
-                let known = [&b"comment"[..], b"GNU.volume.label"];
-                if !record.is_ok_and(|r| known.contains(&r.key_bytes())) {
-                    return Err(Wrong::Stream("has a global header that is not a comment"));
-                }
+            if !pax::is_harmless(pax_data) {
+                let what = "has a global header that is not a comment";
+                return Err(Wrong::Stream(what));
             }
             Ok(Step::Global(consumed))
         }

@@ -109,6 +109,24 @@ pub(super) fn read(pax: &[u8], size: u64) -> Result<Pax, &'static str> {
     Ok(found)
 }
 
+/// Whether the records of a global header change no entry: a comment (git's),
+/// and the name that `tar --label` gives an archive.
+pub(super) fn is_harmless(global: &[u8]) -> bool {
+    let mut again = PaxBuilder::new();
+    for record in PaxExtensions::new(global) {
+        match record
+            .ok()
+            .and_then(|r| Some((r.key().ok()?, r.value_bytes())))
+        {
+            Some((key @ ("comment" | "GNU.volume.label"), value)) => {
+                again.add(key, value);
+            }
+            _ => return false,
+        }
+    }
+    again.as_bytes() == global
+}
+
 /// Whether a keyword changes nothing that a tree has: what is known of POSIX,
 /// and what vendors other than those above add. Of the latter, lower-case
 /// ones are reserved to POSIX, so that an unknown one may mean anything.

@@ -158,7 +158,7 @@ fn two_of_one_name() -> Vec<Case> {
     for (first, a) in &kinds {
         for (second, b) in &kinds {
             let parts = [file(b"f", b"f"), a.clone(), b.clone()];
-            let name = format!("{second}-over-a-{first}");
+            let name = format!("one-name-{second}-over-a-{first}");
             // A hard link has the type of its file.
             let same = first == second && *first != "hard-link"
                 || (*first, *second) == ("hard-link", "file");

@@ -268,13 +268,13 @@ pub(super) fn all(folder: &Path) -> Vec<Made> {
     shop.by(
         "bsdcpio ustar",
         Judge::Bsd,
-        &line("(cd PLAIN && find . | bsdcpio -o -H ustar --quiet) >\"$1\""),
+        &line("(cd PLAIN && find . -print0 | bsdcpio -0 -o -H ustar --quiet) >\"$1\""),
         ZSTD,
     );
     shop.by(
         "bsdcpio pax",
         Judge::Bsd,
-        &line("(cd RICH && find . | bsdcpio -o -H pax --quiet) >\"$1\""),
+        &line("(cd RICH && find . -print0 | bsdcpio -0 -o -H pax --quiet) >\"$1\""),
         ZSTD,
     );
     let git = "git init -q git-tree && cp -r PLAIN/etc git-tree/ && chmod -R u+rw git-tree/etc && cd git-tree && git add . && git -c user.name=a -c user.email=a@b commit -qm x && git archive --format=tar --prefix=p/ HEAD >\"$1\" && cd ..";
