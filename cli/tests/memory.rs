@@ -23,7 +23,7 @@ const MAX: u64 = 128 << 20;
 
 /// What is declared of the large ones.
 const LIMITS: Unpacked = Unpacked {
-    bytes: 8 << 30,
+    bytes: 4 << 30,
     entries: 2_000_000,
 };
 
@@ -339,15 +339,12 @@ fn a_file_of_ten_thousand_holes_and_bombs() {
     );
     succeeds("9990 holes", &at("holes.zst"), ArchiveFormat::TarZst);
     tar(&at("zeros.zst"), |out| {
-        out.write_all(&header("zeros", b'0', 0o7_7777_7777, ""))
+        out.write_all(&header("zeros", b'0', 0o777_7777_7777, ""))
             .unwrap();
-        std::io::copy(&mut std::io::repeat(0).take(0o7_7777_7777 + 1), &mut {
-            out
-        })
-        .unwrap();
+        std::io::copy(&mut std::io::repeat(0).take(64 << 20), &mut { out }).unwrap();
     });
     refused(
-        "8 GiB of zeros and one byte",
+        "8 GiB of zeros",
         &at("zeros.zst"),
         ArchiveFormat::TarZst,
         "zeros",

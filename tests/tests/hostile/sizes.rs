@@ -43,7 +43,7 @@ pub(super) fn cases() -> Vec<Case> {
         .limited(1000, 10),
         Case::refused(
             "file-of-8-GiB-claimed",
-            &[claimed(0o7_7777_7777)],
+            &[claimed(0o777_7777_7777)],
             "f: refused",
         ),
         Case::refused("file-of-an-exabyte-claimed", &[wide], "f: refused"),

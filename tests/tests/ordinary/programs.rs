@@ -91,6 +91,8 @@ pub(super) fn all(folder: &Path) -> Vec<Made> {
     };
     let plain = shop.tree("plain", trees::plain);
     let rich = shop.tree("rich", trees::rich);
+    let finest = shop.tree("finest", trees::finest);
+    let escaped = shop.tree("escaped", trees::escaped);
     let no_text = shop.tree("no-text", trees::no_text);
     let holes = shop.tree("holes", trees::holes);
     let huge = shop.tree("huge", trees::huge);
@@ -106,7 +108,7 @@ pub(super) fn all(folder: &Path) -> Vec<Made> {
         shop.gnu(
             &format!("{format} rich"),
             &format!("--format={format}"),
-            &rich,
+            &finest,
         );
         shop.gnu(
             &format!("{format} no text"),
@@ -134,14 +136,14 @@ pub(super) fn all(folder: &Path) -> Vec<Made> {
     shop.gnu("holes filled", "--format=gnu", &holes);
     shop.gnu(
         "attributes",
-        "--format=posix --xattrs --xattrs-include=*",
-        &attributes,
+        "--format=posix --xattrs --xattrs-include=user.* --xattrs-include=security.capability",
+        &escaped,
     );
     shop.gnu("access lists", "--format=posix --acls", &attributes);
     shop.gnu(
         "attributes and access lists",
         "--format=posix --acls --xattrs --xattrs-include=*",
-        &attributes,
+        &escaped,
     );
     shop.gnu("label in gnu", "--format=gnu --label=name", &plain);
     shop.gnu("label in posix", "--format=posix --label=name", &plain);
