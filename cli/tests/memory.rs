@@ -96,6 +96,7 @@ impl Drop for Group {
 }
 
 /// Imports in a group of that size.
+#[expect(clippy::print_stdout, reason = "it is a figure of the test")]
 fn import(name: &str, street: &Street) -> Option<Ran> {
     let Some(group) = Group::new(MAX) else {
         need::skip("this host lets no memory cgroup be made");

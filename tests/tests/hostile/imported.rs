@@ -78,7 +78,7 @@ fn nothing_is_left_of_an_import_that_was_refused() {
     let mut version = 0;
     for case in all {
         let is_chosen = |name: &&str| case.name == **name || case.name == format!("table-{name}");
-        if !SAMPLE.iter().any(|name| is_chosen(&name)) {
+        if !SAMPLE.iter().any(is_chosen) {
             continue;
         }
         let Verdict::Refused(what) = case.verdict else {

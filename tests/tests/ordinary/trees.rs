@@ -154,7 +154,7 @@ pub(super) fn no_text(root: &Path) {
     symlink(OsStr::from_bytes(b"\xf0 target"), bytes(b"l\xfe")).unwrap();
 }
 
-/// Files with holes.
+/// Files with holes, long enough that our packer keeps them.
 pub(super) fn holes(root: &Path) {
     let at = |name: &str| root.join(name);
     let sparse = |name: &str, size: u64, parts: &[(u64, usize)]| {
@@ -168,10 +168,10 @@ pub(super) fn holes(root: &Path) {
     sparse("begin", 1 << 20, &[(512 << 10, 512 << 10)]);
     sparse("end", 1_000_001, &[(0, 4096)]);
     sparse("middle", 300_003, &[(0, 5), (300_000, 3)]);
-    let many: Vec<(u64, usize)> = (0..300).map(|n| (n * 16_384, 100)).collect();
-    sparse("many", 300 * 16_384 + 5, &many);
+    let many: Vec<(u64, usize)> = (0..300).map(|n| (n * 131_072, 100)).collect();
+    sparse("many", 300 * 131_072 + 5, &many);
     let name = format!("{}-long", "n".repeat(200));
-    sparse(&name, 1 << 20, &[(8192, 4096)]);
+    sparse(&name, 1 << 20, &[(131_072, 4096)]);
     fs::write(at("none"), [1; 10_000]).unwrap();
     fs::hard_link(at("middle"), at("middle-again")).unwrap();
 }
