@@ -8,12 +8,15 @@ mod hatchery;
 mod key;
 #[cfg(feature = "import")]
 mod machined;
+mod memory;
+mod old_kernel;
 #[cfg(all(feature = "serve", feature = "import"))]
 mod pool;
 #[cfg(all(feature = "serve", feature = "import"))]
 mod quota_guest;
 #[cfg(feature = "build")]
 mod real;
+mod street;
 #[cfg(all(feature = "import", feature = "serve"))]
 mod trust;
 mod usage;

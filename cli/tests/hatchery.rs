@@ -17,6 +17,16 @@ pub(crate) fn command(home: &Path) -> Command {
     command
 }
 
+/// A line of `sh`, ready to be given arguments, with nothing of the caller's
+/// environment but PATH.
+pub(crate) fn shell(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.env_clear();
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.args(["-ec", script]);
+    command
+}
+
 /// A home with a GnuPG home in it, whose agent ends with it.
 pub(crate) struct Home(tempfile::TempDir);
 
@@ -58,7 +68,8 @@ pub(crate) fn run(home: &Path, arguments: &[&str]) -> Ran {
         .expect("the program runs"))
 }
 
-fn ran(output: &Output) -> Ran {
+/// What came of a run that is over.
+pub(crate) fn ran(output: &Output) -> Ran {
     Ran {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

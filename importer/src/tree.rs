@@ -93,8 +93,9 @@ fn open_directory(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
     let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
     match rustix::fs::openat2(parent, name, flags, Mode::empty(), resolve) {
         Ok(fd) => Ok(fd),
-        // Linux before 5.6: a mount is told by its device instead.
-        Err(Errno::NOSYS) => {
+        // Linux before 5.6, or an old seccomp filter: a mount is told by its
+        // device instead.
+        Err(Errno::NOSYS | Errno::PERM) => {
             let fd = rustix::fs::openat(parent, name, flags, Mode::empty())?;
             let same = rustix::fs::fstat(&fd)?.st_dev == rustix::fs::fstat(parent)?.st_dev;
             if same || btrfs::is_subvolume(fd.as_fd())? {

@@ -11,6 +11,7 @@ pub mod host;
 pub mod inside;
 pub mod lab;
 pub mod need;
+pub mod old_kernel;
 pub mod pacstrap;
 pub mod pocket;
 pub mod pool;

@@ -2,19 +2,19 @@
 //!
 //! `tar-core` parses headers, pax records and maps of holes; here it is fed,
 //! its limits are set, and what different readers would understand
-//! differently is refused: pax records that are not canonical, global pax
-//! headers that say more than a comment, numbers that are no numbers, data
-//! after an entry that can have none, unknown types.
+//! differently is refused: pax records that are not canonical ([`super::pax`]),
+//! global pax headers that say more than a comment, two long names, numbers
+//! that are no numbers, data after an entry that can have none, a single block
+//! of zeros, unknown types. What tar writes and passes over when it extracts
+//! is passed over: labels, and the contents of dumped directories.
 
 use super::ArchiveError;
 use super::limits::{EXTENTS_MAX, HEAD_MAX, PATH_MAX};
-use super::xattrs::is_kept;
+use super::pax::{self, Pax};
 use crate::place::Extent;
 use std::io::{self, Read};
-use tar_core::EntryType;
-use tar_core::PaxExtensions;
-use tar_core::builder::PaxBuilder;
 use tar_core::parse::{Limits, ParseError, ParseEvent, ParsedEntry, Parser};
+use tar_core::{EntryType, Header};
 
 /// A tar block, in bytes.
 const BLOCK: u64 = 512;
@@ -24,6 +24,15 @@ const PENDING_MAX: usize = 4;
 
 /// Global pax headers in an archive (git writes one).
 const GLOBAL_MAX: usize = 16;
+
+/// A name of the archive (`tar --label`), and a directory of `tar
+/// --incremental`, whose data are the names of what was in it.
+const LABEL: EntryType = EntryType::Other(b'V');
+const DUMPED: EntryType = EntryType::Other(b'D');
+
+/// The largest numbers that a device has in the kernel; it cuts larger ones.
+const MAJOR_MAX: u32 = 0xfff;
+const MINOR_MAX: u32 = 0xf_ffff;
 
 /// Where tar bytes come from.
 pub(super) trait Source {
@@ -105,7 +114,7 @@ impl<S: Source> Entries<S> {
             max_pending_entries: PENDING_MAX,
             max_sparse_entries: EXTENTS_MAX,
         });
-        // Only so that times before 1970 pass: `checked_pax` is stricter.
+        // Only so that times before 1970 pass: `pax` is stricter.
         parser.set_ignore_pax_errors(true);
         Self {
             source,
@@ -151,7 +160,8 @@ impl<S: Source> Entries<S> {
                     self.last.clone_from(&entry.path);
                     return Ok(Some(*entry));
                 }
-                Step::Global(consumed) => {
+                // The latter is a name of the archive, which tar passes over.
+                Step::Global(consumed) | Step::Label(consumed) => {
                     self.at += consumed;
                     self.globals += 1;
                     if self.globals > GLOBAL_MAX {
@@ -270,6 +280,7 @@ enum Step {
     NeedData,
     Entry(Box<Entry>),
     Global(usize),
+    Label(usize),
     End(usize),
 }
 
@@ -295,20 +306,32 @@ impl Wrong {
 }
 
 fn step(parser: &mut Parser, bytes: &[u8]) -> Result<Step, Wrong> {
+    let chain = Chain::of(bytes);
+    if chain.lone_zeros {
+        return Err(Wrong::Stream(
+            "has a single block of zeros, at which some readers stop,",
+        ));
+    }
+    if chain.parted {
+        let what = "has a header between an entry and its long name or pax header";
+        return Err(Wrong::Stream(what));
+    }
     match parser.parse(bytes).map_err(Wrong::Header)? {
         ParseEvent::NeedData { .. } => Ok(Step::NeedData),
         ParseEvent::End { consumed } => Ok(Step::End(consumed)),
         ParseEvent::GlobalExtensions { consumed, pax_data } => {
-            for record in PaxExtensions::new(pax_data) {
-                if !record.is_ok_and(|r| r.key_bytes() == b"comment") {
-                    return Err(Wrong::Stream("has a global header that is not a comment"));
-                }
+            if !pax::is_harmless(pax_data) {
+                let what = "has a global header that is not a comment";
+                return Err(Wrong::Stream(what));
             }
             Ok(Step::Global(consumed))
         }
         ParseEvent::Entry { consumed, entry } => {
             let size = entry.size;
-            understood(&entry, consumed, size, None)
+            if entry.entry_type == LABEL && size == 0 {
+                return Ok(Step::Label(consumed));
+            }
+            understood(&entry, &chain, consumed, size, None)
         }
         ParseEvent::SparseEntry {
             consumed,
@@ -324,23 +347,91 @@ fn step(parser: &mut Parser, bytes: &[u8]) -> Result<Step, Wrong> {
                     length: part.length,
                 })
                 .collect();
-            understood(&entry, consumed, real_size, Some(extents))
+            understood(&entry, &chain, consumed, real_size, Some(extents))
         }
+    }
+}
+
+/// The headers before an entry, as far as they lie in memory.
+#[derive(Debug, Default)]
+struct Chain {
+    /// GNU's long name and long link target.
+    name: bool,
+    link: bool,
+    /// A block of zeros with something after it: at one, GNU tar stops, and
+    /// others go on.
+    lone_zeros: bool,
+    /// What is nobody's entry, between an entry's own headers: its long name
+    /// would be lost here, and kept by GNU tar.
+    parted: bool,
+}
+
+impl Chain {
+    fn of(mut bytes: &[u8]) -> Self {
+        let mut chain = Self::default();
+        for index in 0..=PENDING_MAX {
+            let Some((block, rest)) = bytes.split_first_chunk() else {
+                break;
+            };
+            if block.iter().all(|b| *b == 0) {
+                let next = rest.get(..BLOCK as usize);
+                chain.lone_zeros = next.is_some_and(|next| next.iter().any(|b| *b != 0));
+                break;
+            }
+            let header = Header::from_bytes(block);
+            match header.entry_type() {
+                EntryType::GnuLongName => chain.name = true,
+                EntryType::GnuLongLink => chain.link = true,
+                EntryType::XHeader => {}
+                EntryType::XGlobalHeader | LABEL => {
+                    chain.parted = index > 0;
+                    break;
+                }
+                _ => break,
+            }
+            let size = header.entry_size().unwrap_or(u64::MAX);
+            let size = size.checked_next_multiple_of(BLOCK);
+            let size = size.and_then(|size| usize::try_from(size).ok());
+            match size.and_then(|size| rest.get(size..)) {
+                Some(rest) => bytes = rest,
+                None => break,
+            }
+        }
+        chain
+    }
+
+    fn check(&self, pax: &Pax) -> Result<(), &'static str> {
+        if self.name && pax.path {
+            return Err("it has two long names");
+        }
+        if self.link && pax.link {
+            return Err("it has two long targets");
+        }
+        Ok(())
     }
 }
 
 fn understood(
     entry: &ParsedEntry<'_>,
+    chain: &Chain,
     consumed: usize,
     size: u64,
     extents: Option<Vec<Extent>>,
 ) -> Result<Step, Wrong> {
     let refused = |what| Wrong::Refused(entry.path.to_vec(), what);
-    let pax_mtime = checked_pax(entry).map_err(refused)?;
+    let own_size = || entry.header.entry_size().unwrap_or(u64::MAX);
+    let pax = entry.pax.map(|records| pax::read(records, own_size()));
+    let pax = pax.transpose().map_err(refused)?.unwrap_or_default();
+    chain.check(&pax).map_err(refused)?;
     let kind = kind(entry, size, extents).map_err(refused)?;
     let stored = entry.size;
+    // No file system has such a file, and padding it would overflow.
+    if i64::try_from(stored).is_err() {
+        return Err(refused("its size is out of range"));
+    }
     let has_data = matches!(kind, Kind::File { .. });
-    if stored > 0 && !has_data {
+    // A dump's directory holds the names of what was in it.
+    if stored > 0 && !has_data && entry.entry_type != DUMPED {
         return Err(refused("it has data though it is no file"));
     }
     if let Kind::File {
@@ -356,22 +447,22 @@ fn understood(
         }
     }
     let owner = |id: u64| u32::try_from(id).map_err(|_| refused("its owner is out of range"));
-    let xattrs = entry.xattrs.iter();
+    let mode = match pax.mode {
+        Some(bits) => entry.mode & !0o777 | bits,
+        None => entry.mode,
+    };
     Ok(Step::Entry(Box::new(Entry {
-        mode: entry.mode,
+        mode,
         uid: owner(entry.uid)?,
         gid: owner(entry.gid)?,
-        mtime: match pax_mtime {
+        mtime: match pax.mtime {
             Some(time) => time,
             None => (
                 header_mtime(entry).ok_or_else(|| refused("its time is out of range"))?,
                 0,
             ),
         },
-        xattrs: xattrs
-            .map(|(name, value)| (unescaped(name), value.to_vec()))
-            .filter(|(name, _)| is_kept(name))
-            .collect(),
+        xattrs: pax.xattrs,
         path: entry.path.to_vec(),
         kind,
         head: consumed as u64,
@@ -391,7 +482,10 @@ fn kind(
         None => Err("it is a link without a target"),
     };
     let device = || match (entry.dev_major, entry.dev_minor) {
-        (Some(major), Some(minor)) => Ok((major, minor)),
+        (Some(major), Some(minor)) if major <= MAJOR_MAX && minor <= MINOR_MAX => {
+            Ok((major, minor))
+        }
+        (Some(_), Some(_)) => Err("it is a device with a number that no device has"),
         _ => Err("it is a device without a number"),
     };
     if extents.is_some() && !matches!(entry.entry_type, EntryType::Regular | EntryType::GnuSparse) {
@@ -406,7 +500,7 @@ fn kind(
             }
             Kind::File { size, extents }
         }
-        EntryType::Directory => Kind::Directory,
+        EntryType::Directory | DUMPED => Kind::Directory,
         EntryType::Symlink => Kind::Symlink(target()?),
         EntryType::Link => Kind::HardLink(target()?),
         EntryType::Char => device().map(|(major, minor)| Kind::Character(major, minor))?,
@@ -414,75 +508,6 @@ fn kind(
         EntryType::Fifo => Kind::Fifo,
         _ => return Err("it is of a type that is not supported"),
     })
-}
-
-/// Checks what the parser was told to be lenient about. The time, if the pax
-/// header has one.
-fn checked_pax(entry: &ParsedEntry<'_>) -> Result<Option<(i64, u32)>, &'static str> {
-    let Some(pax) = entry.pax else {
-        return Ok(None);
-    };
-    let mut time = None;
-    let mut again = PaxBuilder::new();
-    for record in PaxExtensions::new(pax) {
-        let record = record.map_err(|_| "its pax header is malformed")?;
-        let key = record
-            .key()
-            .map_err(|_| "its pax header has a keyword that is no text")?;
-        let value = record.value_bytes();
-        again.add(key, value);
-        let number = || record.value().ok().and_then(|v| v.parse::<u64>().ok());
-        match key {
-            "mtime" => time = Some(seconds(value).ok_or("its pax time is malformed")?),
-            "size"
-            | "uid"
-            | "gid"
-            | "GNU.sparse.realsize"
-            | "GNU.sparse.size"
-            | "GNU.sparse.major"
-            | "GNU.sparse.minor"
-            | "GNU.sparse.numblocks"
-            | "GNU.sparse.offset"
-            | "GNU.sparse.numbytes"
-                if number().is_none() =>
-            {
-                return Err("its pax header has a number that is none");
-            }
-            // A size that outlives the map of holes before the data would be
-            // understood in two ways.
-            "size" if pax_has_map(pax) => return Err("its pax header has two sizes"),
-            _ => {}
-        }
-    }
-    if again.as_bytes() != pax {
-        return Err("its pax header is not canonical");
-    }
-    Ok(time)
-}
-
-fn pax_has_map(pax: &[u8]) -> bool {
-    PaxExtensions::new(pax).get("GNU.sparse.major").is_some()
-}
-
-/// A pax time: seconds with a fraction, maybe before 1970.
-fn seconds(value: &[u8]) -> Option<(i64, u32)> {
-    let text = std::str::from_utf8(value).ok()?;
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if !fraction.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let negative = whole.starts_with('-');
-    let whole: i64 = whole.parse().ok()?;
-    let digits: String = fraction
-        .chars()
-        .chain("000000000".chars())
-        .take(9)
-        .collect();
-    let nanoseconds: u32 = digits.parse().ok()?;
-    if negative && nanoseconds > 0 {
-        return Some((whole.checked_sub(1)?, 1_000_000_000 - nanoseconds));
-    }
-    Some((whole, nanoseconds))
 }
 
 /// The header's own time. GNU tar writes one before 1970 in base 256, as a
@@ -493,20 +518,4 @@ fn header_mtime(entry: &ParsedEntry<'_>) -> Option<i64> {
         Some((head, tail)) if head.iter().all(|b| *b == 0xff) => Some(i64::from_be_bytes(*tail)),
         _ => i64::try_from(entry.mtime).ok(),
     }
-}
-
-/// The name of an extended attribute, in which GNU tar escapes `=` and `%`.
-fn unescaped(name: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(name.len());
-    let mut rest = name;
-    while let Some((first, tail)) = rest.split_first() {
-        let (byte, tail) = match (first, tail) {
-            (b'%', [b'3', b'D', tail @ ..]) => (b'=', tail),
-            (b'%', [b'2', b'5', tail @ ..]) => (b'%', tail),
-            _ => (*first, tail),
-        };
-        out.push(byte);
-        rest = tail;
-    }
-    out
 }

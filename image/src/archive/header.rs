@@ -1,10 +1,9 @@
 //! The tar headers of an entry, byte for byte determined by what it is.
 //!
 //! POSIX ustar headers with numeric owners; a path of up to 255 bytes is
-//! split into prefix and name where it can be. Numbers beyond the octal
-//! fields are in base 256 (files over 8 GiB, owners over 2,097,151), which
-//! GNU tar, libarchive and the rest read. A pax header stands only before an
-//! entry that needs one: longer paths, times before 1970, extended attributes
+//! split into prefix and name where it can be. A pax header stands only before
+//! an entry that needs one: longer paths, numbers beyond the octal fields
+//! (files of 8 GiB, owners over 2,097,151), times before 1970, extended attributes
 //! (`SCHILY.xattr.`, as star, GNU tar and libarchive write them) and holes
 //! (GNU sparse format 1.0). `tar-core` encodes fields and records; what
 //! stands in them is decided here.
@@ -21,6 +20,10 @@ pub(super) const BLOCK: usize = 512;
 /// Fields of the ustar header, in bytes.
 const NAME: usize = 100;
 const PREFIX: usize = 155;
+
+/// The largest numbers of the octal fields: of owners, and of sizes and times.
+const SHORT_MAX: u64 = 0o777_7777;
+const LONG_MAX: u64 = 0o777_7777_7777;
 
 /// What a header says.
 #[derive(Debug)]
@@ -72,7 +75,8 @@ impl Head<'_> {
             })?;
         } else {
             self.set_path(&mut header, &mut pax)?;
-            self.set(&mut header, |h| h.size(self.size))?;
+            let size = octal(self.size, LONG_MAX, "size", &mut pax);
+            self.set(&mut header, |h| h.size(size))?;
         }
         if self.link.len() > NAME {
             pax.add("linkpath", self.link);
@@ -81,13 +85,16 @@ impl Head<'_> {
             pax.add("mtime", self.mtime.to_string());
             0
         });
+        let mtime = octal(mtime, LONG_MAX, "mtime", &mut pax);
+        let uid = octal(self.uid.into(), SHORT_MAX, "uid", &mut pax);
+        let gid = octal(self.gid.into(), SHORT_MAX, "gid", &mut pax);
         for (name, value) in self.xattrs {
             pax.add(&xattr_key(name, self.path)?, value);
         }
         self.set(&mut header, |h| {
             h.mode(self.mode)?;
-            h.uid(self.uid.into())?;
-            h.gid(self.gid.into())?;
+            h.uid(uid)?;
+            h.gid(gid)?;
             h.mtime(mtime)?;
             h.link_name(cut(self.link))?;
             h.device(self.device.0, self.device.1)?;
@@ -161,6 +168,16 @@ impl Head<'_> {
 /// Appends zeros to `out` after `length` bytes, up to a whole block.
 pub(super) fn pad(out: &mut Vec<u8>, length: usize) {
     out.resize(out.len() + length.next_multiple_of(BLOCK) - length, 0);
+}
+
+/// A number for an octal field; one that does not fit stands in a record, and
+/// zero in its place.
+fn octal(value: u64, max: u64, key: &str, pax: &mut PaxBuilder) -> u64 {
+    if value <= max {
+        return value;
+    }
+    pax.add(key, value.to_string());
+    0
 }
 
 /// Prefix and name of a path, if it fits into a ustar header.

@@ -20,6 +20,7 @@
 //! and chooses no place: packing writes where it is told to, unpacking into
 //! the root that it is given.
 
+mod acl;
 mod arriving;
 mod batch;
 pub mod compare;
@@ -33,6 +34,7 @@ pub mod limits;
 mod listing;
 mod output;
 mod pack;
+mod pax;
 mod replay;
 mod stream;
 mod tar_stream;

@@ -101,16 +101,23 @@ fn decompress_xz(
             return Ok(());
         }
         file = decoder.into_inner();
-        loop {
+        let mut padding = 0_u64;
+        let ended = loop {
             let ahead = file.fill_buf()?;
-            let padding = ahead.iter().take_while(|b| **b == 0).count();
-            if ahead.is_empty() {
-                return Ok(());
+            let zeros = ahead.iter().take_while(|b| **b == 0).count();
+            if zeros == 0 {
+                break ahead.is_empty();
             }
-            if padding == 0 {
-                break;
-            }
-            file.consume(padding);
+            file.consume(zeros);
+            padding += zeros as u64;
+        };
+        // Section 2.2 of the format; `xz` refuses anything else, too.
+        if !padding.is_multiple_of(4) {
+            let what = "the padding after an xz stream is no multiple of four bytes";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
+        if ended {
+            return Ok(());
         }
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! Everything is done relative to directory handles: a parent directory is
 //! opened once with `openat2` (`RESOLVE_BENEATH` or `RESOLVE_IN_ROOT`, always
-//! `RESOLVE_NO_MAGICLINKS`) and kept, and the last part of a path is never
+//! `RESOLVE_NO_MAGICLINKS`), or walked part by part on a Linux before 5.6
+//! ([`open_in`]), and kept, and the last part of a path is never
 //! followed. So nothing an archive plants can redirect a later entry, and a
 //! small file costs six system calls. `..` is refused before the kernel sees
 //! it. What exists is unlinked, never written through.
@@ -18,7 +19,7 @@
 //! move the time.
 //!
 //! It does not parse archives, knows no limits on bytes or entries (its
-//! callers do) and syncs only when asked ([`Root::sync`]). It needs Linux 5.6.
+//! callers do) and syncs only when asked ([`Root::sync`]).
 
 mod attributes;
 mod error;
@@ -26,17 +27,20 @@ mod fill;
 mod parents;
 mod path;
 mod placer;
+mod resolution;
 #[cfg(test)]
 mod tests;
 
 pub use error::{PlaceError, shown};
 pub use path::{NAME_MAX, clean};
 pub use placer::Placer;
+pub use resolution::open_in;
 pub use rustix::fs::FileType;
 
 use error::system;
 use parents::Parents;
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use resolution::Way;
+use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -156,6 +160,7 @@ pub struct Root {
     resolve: Resolve,
     /// Whether it is the process's own root directory.
     is_own: bool,
+    way: Way,
     /// Directories made because an entry's parent was missing.
     implied: AtomicU64,
 }
@@ -172,6 +177,7 @@ impl Root {
             source: e.into(),
         })?;
         Ok(Self {
+            way: Way::here(fd.as_fd()),
             fd,
             resolve,
             is_own: false,
@@ -190,6 +196,14 @@ impl Root {
             is_own: true,
             ..root
         })
+    }
+
+    /// The same, with every path walked part by part, as on a Linux that has
+    /// no `openat2`.
+    #[must_use]
+    pub fn in_steps(mut self) -> Self {
+        self.way = Way::Steps;
+        self
     }
 
     /// How paths are resolved.
@@ -212,6 +226,7 @@ impl Root {
             fd,
             resolve,
             is_own: self.is_own,
+            way: self.way,
             implied: AtomicU64::new(0),
         })
     }
@@ -246,15 +261,6 @@ impl Root {
     /// What the system said; data may then be lost.
     pub fn sync(&self) -> Result<(), PlaceError> {
         rustix::fs::syncfs(&self.fd).map_err(system("sync", b"."))
-    }
-
-    fn resolve_flags(&self) -> ResolveFlags {
-        match self.resolve {
-            Resolve::Beneath => {
-                ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS
-            }
-            Resolve::InRoot => ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
-        }
     }
 }
 

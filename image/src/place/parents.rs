@@ -2,6 +2,7 @@
 
 use super::error::system;
 use super::path::split;
+use super::resolution::{self, Way};
 use super::{PlaceError, Resolve, Root};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -17,9 +18,9 @@ pub(super) const IMPLIED_MAX: u64 = 100_000;
 /// archive returns to.
 const KEPT: usize = 16;
 
-/// How often a resolution is tried again when the kernel says that a
-/// directory on the way was moved meanwhile.
-const AGAIN_MAX: usize = 64;
+/// Levels between the handles that are kept on the way to a deep directory
+/// where each level costs a system call: its parents are wanted next.
+const STRIDE: usize = 128;
 
 /// What opens and remembers the parents of one thread's entries.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(super) struct Parents<'r> {
     root: &'r Root,
     /// The most recent first.
     kept: Vec<(Vec<u8>, OwnedFd)>,
+    /// Those on the way to the directory that was walked to last.
+    way: Vec<(Vec<u8>, OwnedFd)>,
 }
 
 impl<'r> Parents<'r> {
@@ -34,6 +37,7 @@ impl<'r> Parents<'r> {
         Self {
             root,
             kept: Vec::with_capacity(KEPT),
+            way: Vec::new(),
         }
     }
 
@@ -44,6 +48,7 @@ impl<'r> Parents<'r> {
     /// Forgets all handles: a link on the way to one may have changed.
     pub(super) fn forget(&mut self) {
         self.kept.clear();
+        self.way.clear();
     }
 
     /// The handle of an existing directory, by its clean path (empty: the
@@ -90,27 +95,51 @@ impl<'r> Parents<'r> {
         Ok(self.kept[0].1.as_fd())
     }
 
-    fn open(&self, directory: &[u8]) -> Result<OwnedFd, Errno> {
+    fn open(&mut self, directory: &[u8]) -> Result<OwnedFd, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let mut attempts = 0;
+        let is_walked = self.root.way == Way::Steps && self.root.resolve == Resolve::Beneath;
+        self.way
+            .retain(|(path, _)| below(directory, path).is_some());
         loop {
-            let how = self.root.resolve_flags();
-            match rustix::fs::openat2(self.root, directory, flags, Mode::empty(), how) {
-                Err(Errno::AGAIN) if attempts < AGAIN_MAX => attempts += 1,
-                Err(Errno::INTR) => {}
-                other => return other,
+            let (from, rest) = self.nearest(directory);
+            let first = match part_ends(rest).get(STRIDE) {
+                Some(end) if is_walked => &rest[..*end],
+                _ => rest,
+            };
+            let fd = resolution::open(self.root.way, from, first, flags, self.root.resolve)?;
+            if first.len() == rest.len() {
+                return Ok(fd);
             }
+            let walked = directory.len() - rest.len() + first.len();
+            self.way.push((directory[..walked].to_vec(), fd));
         }
     }
 
+    /// The deepest handle on the way to a directory, and the path from there.
+    /// Where links are followed, it is the root: what a link in the rest says
+    /// counts from there.
+    fn nearest<'p>(&self, directory: &'p [u8]) -> (BorrowedFd<'_>, &'p [u8]) {
+        let mut best = (self.root.as_fd(), directory);
+        if self.root.resolve == Resolve::Beneath {
+            for (path, fd) in self.kept.iter().chain(&self.way) {
+                match below(directory, path) {
+                    Some(rest) if rest.len() < best.1.len() => best = (fd.as_fd(), rest),
+                    _ => {}
+                }
+            }
+        }
+        best
+    }
+
     /// Makes `directory` and what is missing above it.
-    fn make(&self, directory: &[u8], entry: &[u8]) -> Result<OwnedFd, PlaceError> {
+    fn make(&mut self, directory: &[u8], entry: &[u8]) -> Result<OwnedFd, PlaceError> {
         let ends = part_ends(directory);
         let (mut at, mut fd) = self.deepest(directory, &ends, entry)?;
         while at < ends.len() {
             let prefix = &directory[..ends[at]];
             let (_, name) = split(prefix);
-            let parent = fd.as_ref().map_or(self.root.as_fd(), AsFd::as_fd);
+            let root: &'r Root = self.root;
+            let parent = fd.as_ref().map_or(root.as_fd(), AsFd::as_fd);
             match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
                 Ok(()) => {
                     self.count_implied(entry)?;
@@ -144,7 +173,7 @@ impl<'r> Parents<'r> {
     /// The deepest prefix that exists, by bisection: a deep path costs a
     /// resolution as long as itself for each attempt.
     fn deepest(
-        &self,
+        &mut self,
         directory: &[u8],
         ends: &[usize],
         entry: &[u8],
@@ -189,6 +218,11 @@ impl<'r> Parents<'r> {
             Err(errno) => Err(system("open the directory", path)(errno)),
         }
     }
+}
+
+/// The part of a clean path that lies below a directory.
+fn below<'p>(path: &'p [u8], directory: &[u8]) -> Option<&'p [u8]> {
+    path.strip_prefix(directory)?.strip_prefix(b"/")
 }
 
 /// Where each part of a clean path ends.

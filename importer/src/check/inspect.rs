@@ -1,8 +1,9 @@
 //! What a tree says of itself before it is booted. Read beneath its root, so
 //! that no link inside leads to the host's files.
 
+use hatchery_image::place::{Resolve, open_in};
 use rustix::fd::{AsFd as _, OwnedFd};
-use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, Dir, Mode, OFlags};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -35,7 +36,6 @@ impl Tree {
     }
 
     fn beneath(&self, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         // openat2 refuses flags that O_PATH would ignore.
         let flags = flags
             | if flags.contains(OFlags::PATH) {
@@ -43,13 +43,8 @@ impl Tree {
             } else {
                 OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY
             };
-        Ok(rustix::fs::openat2(
-            &self.0,
-            path,
-            flags,
-            Mode::empty(),
-            resolve,
-        )?)
+        let opened = open_in(self.0.as_fd(), path.as_bytes(), flags, Resolve::InRoot);
+        Ok(opened?)
     }
 
     /// Whether there is an init to boot.

@@ -395,7 +395,7 @@ fn what_readers_would_understand_differently_is_refused() {
     };
     all_refused(&[entry(&with_data, &data)], "l: refused");
     all_refused(&[file(b"f/", &data)], "f/: refused");
-    all_refused(&[entry(&head(b"v", EntryType::Other(b'V')), b"")], "type");
+    all_refused(&[entry(&head(b"v", EntryType::Other(b'Z')), b"")], "type");
     let global = Head {
         size: 10,
         ..head(b"g", EntryType::XGlobalHeader)
