@@ -1,7 +1,7 @@
 //! The only place that reads the environment, the home directory and the clock.
 //! Libraries are handed what is found here.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use jiff::Timestamp;
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -87,7 +87,9 @@ pub(crate) fn source_date_epoch() -> anyhow::Result<Option<i64>> {
     };
     match text.to_str().and_then(|t| t.parse().ok()) {
         Some(seconds) if seconds >= 0 => Ok(Some(seconds)),
-        _ => bail!("SOURCE_DATE_EPOCH is {text:?}, which is not a number of seconds since 1970"),
+        _ => anyhow::bail!(
+            "SOURCE_DATE_EPOCH is {text:?}, which is not a number of seconds since 1970"
+        ),
     }
 }
 
