@@ -93,7 +93,7 @@ impl Yard {
         let yard = Self(Home::new());
         let home = yard.0.path();
         let signer = lab::key(&home.join("gnupg"), "alone <alone@localhost>");
-        lab::image(&home.join("image"), "1", "one", &signer);
+        let _ = lab::image(&home.join("image"), "1", "one", &signer);
         fs::create_dir(yard.chroot()).unwrap();
         let published = command(home)
             .args(["publish", "image", "--store", "chroot/store"])
