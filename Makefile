@@ -1,4 +1,6 @@
 # make demo      from recipe to a booted, networked machine (as root)
+# make import-only  the small static program for hosts that only import
+# make fuzz      FUZZ_SECONDS (60) of hostile input to each reader
 # make test      everything that is tested; installs what tests need
 # make bench     our figures beside those of other tools
 # make check     formatting, lints, licences of dependencies
@@ -8,17 +10,23 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 
 
-.PHONY: all demo test bench check install uninstall
+.PHONY: all import-only demo test fuzz bench check install uninstall
 
 all:
 	@demo/packages build
 	@. demo/cargo && cargo build --release --locked
+
+import-only:
+	@demo/import-only small
 
 demo:
 	@demo/run
 
 test:
 	@tests/run
+
+fuzz:
+	@fuzz/run
 
 bench:
 	@demo/packages build run bench

@@ -1,10 +1,12 @@
 //! The only place that reads the environment, the home directory and the clock.
 //! Libraries are handed what is found here.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use jiff::Timestamp;
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -25,6 +27,29 @@ pub(crate) fn is_root() -> bool {
     *IS_ROOT.get_or_init(|| rustix::process::geteuid().is_root())
 }
 
+/// Where this program's own file is, to run it again as a helper. The kernel's
+/// link to it is in `/proc`, which an empty chroot has not: there it is the
+/// path by which the program was run, made absolute. That path is only as
+/// good as the working directory, so ask before changing it.
+///
+/// # Errors
+/// There is no `/proc`, and no file at the path by which the program was run.
+#[cfg(any(feature = "build", feature = "import"))]
+pub(crate) fn program() -> io::Result<PathBuf> {
+    env::current_exe().or_else(|_| program_as_run())
+}
+
+/// The path that was handed to `execve`, which the kernel keeps beside the
+/// arguments. Unlike `argv[0]` it is not the caller's to choose freely.
+#[cfg(any(feature = "build", feature = "import"))]
+fn program_as_run() -> io::Result<PathBuf> {
+    let path = rustix::param::linux_execfn().to_bytes();
+    let path = std::path::absolute(OsStr::from_bytes(path))?;
+    // A program run by file descriptor has no such path.
+    std::fs::metadata(&path)?;
+    Ok(path)
+}
+
 /// This host's name, up to its first dot.
 #[cfg(feature = "build")]
 pub(crate) fn hostname() -> Option<String> {
@@ -34,6 +59,7 @@ pub(crate) fn hostname() -> Option<String> {
 }
 
 /// The GnuPG home that `GNUPGHOME` names; GnuPG finds the usual one itself.
+#[cfg(feature = "sign")]
 pub(crate) fn gnupg_home() -> Option<PathBuf> {
     path("GNUPGHOME")
 }
@@ -52,13 +78,16 @@ pub(crate) fn cache() -> anyhow::Result<PathBuf> {
 }
 
 /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
+#[cfg(feature = "build")]
 pub(crate) fn source_date_epoch() -> anyhow::Result<Option<i64>> {
     let Some(text) = variable("SOURCE_DATE_EPOCH") else {
         return Ok(None);
     };
     match text.to_str().and_then(|t| t.parse().ok()) {
         Some(seconds) if seconds >= 0 => Ok(Some(seconds)),
-        _ => bail!("SOURCE_DATE_EPOCH is {text:?}, which is not a number of seconds since 1970"),
+        _ => anyhow::bail!(
+            "SOURCE_DATE_EPOCH is {text:?}, which is not a number of seconds since 1970"
+        ),
     }
 }
 
@@ -68,13 +97,14 @@ pub(crate) fn no_color() -> bool {
 }
 
 /// Where recipes are looked for when they are named and not given by path.
+#[cfg(feature = "build")]
 pub(crate) fn recipe_folders() -> Vec<PathBuf> {
     let mut folders = vec![
         PathBuf::from("recipes"),
         PathBuf::from("/etc/hatchery/recipes"),
     ];
     // The tree that `make install PREFIX=…` laid out holds bin/ and share/.
-    if let Some(prefix) = env::current_exe()
+    if let Some(prefix) = program()
         .ok()
         .and_then(|program| Some(program.parent()?.parent()?.to_owned()))
     {
@@ -92,4 +122,15 @@ fn path(name: &str) -> Option<PathBuf> {
 
 fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_found_without_proc() {
+        let found = program_as_run().unwrap().canonicalize().unwrap();
+        assert_eq!(found, env::current_exe().unwrap());
+    }
 }

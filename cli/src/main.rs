@@ -13,6 +13,7 @@ mod progress;
 #[cfg(feature = "build")]
 mod recipes;
 mod size;
+#[cfg(feature = "sign")]
 mod span;
 mod terminal;
 

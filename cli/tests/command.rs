@@ -1,6 +1,8 @@
 //! Drives the binary as a user or a script does.
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+#[cfg(feature = "serve")]
+mod alone;
 #[cfg(feature = "build")]
 mod build_failures;
 mod crowd;

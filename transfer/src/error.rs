@@ -116,6 +116,11 @@ pub enum Failure {
     /// A connection that broke, or an answer that is not HTTP.
     #[error("the connection failed: {}", chain(.0))]
     Broken(#[source] reqwest::Error),
+    /// An `https` location, and nobody to trust for it.
+    #[error(
+        "this host has no certificates of authorities to verify it with: install ca-certificates, or name a file of them in SSL_CERT_FILE"
+    )]
+    NoRoots,
     /// Too few bytes for too long.
     #[error("nothing arrived for {} seconds", .0.as_secs_f32())]
     Stalled(Duration),

@@ -13,6 +13,7 @@ mod download;
 mod error;
 mod folder;
 mod location;
+mod names;
 mod part;
 mod queue;
 mod request;

@@ -8,6 +8,7 @@
 use crate::Settings;
 use crate::error::{Failure, Stop, TransferError};
 use crate::location::displayed;
+use crate::names::Names;
 use crate::watch::Watch;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{
@@ -32,6 +33,8 @@ pub(crate) struct Web {
     open: reqwest::Client,
     /// For where others lead us: resolves no name to this host or link.
     guarded: reqwest::Client,
+    /// Whether this host has certificates of authorities.
+    roots: bool,
 }
 
 /// Where to go on.
@@ -55,7 +58,8 @@ pub(crate) struct Opening {
 
 impl Web {
     pub(crate) fn new(settings: &Settings) -> Result<Self, TransferError> {
-        let build = |guarded: bool| {
+        let names = Names::of_host();
+        let build = |guarded: bool, roots: bool| {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             let mut builder = reqwest::Client::builder()
@@ -67,17 +71,30 @@ impl Web {
             if !settings.system_proxy {
                 builder = builder.no_proxy();
             }
-            if guarded {
-                builder = builder.dns_resolver(Arc::new(Guard));
+            if !roots {
+                builder = builder.tls_certs_only([]);
             }
-            builder.build().map_err(|source| TransferError::Setup {
-                what: "TLS",
-                source: source.into(),
-            })
+            builder = if guarded {
+                builder.dns_resolver(Arc::new(Guard(names.clone())))
+            } else {
+                builder.dns_resolver(Arc::new(names.clone()))
+            };
+            builder.build()
+        };
+        let failed = |source: reqwest::Error| TransferError::Setup {
+            what: "TLS",
+            source: source.into(),
+        };
+        // It fails where this host has no root certificates, which only
+        // `https` needs: what it is asked for says so.
+        let (open, roots) = match build(false, true) {
+            Ok(open) => (open, true),
+            Err(_) => (build(false, false).map_err(failed)?, false),
         };
         Ok(Self {
-            open: build(false)?,
-            guarded: build(true)?,
+            open,
+            guarded: build(true, roots).map_err(failed)?,
+            roots,
         })
     }
 
@@ -92,6 +109,9 @@ impl Web {
         let mut url = url.clone();
         let mut guarded = false;
         for _ in 0..=HOPS_MAX {
+            if url.scheme() == "https" && !self.roots {
+                return Err(Failure::NoRoots.into());
+            }
             let client = if guarded { &self.guarded } else { &self.open };
             let request = client.get(url.clone()).headers(range(resume));
             let response = watch
@@ -215,13 +235,14 @@ fn first_byte(response: &Response) -> Option<u64> {
 /// Resolves names, but to nothing on this host or link. Only `localhost`
 /// passes: redirects to it are refused by name, so that it can only be the
 /// proxy that the user set up.
-struct Guard;
+struct Guard(Names);
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
+        let names = self.0.clone();
         Box::pin(async move {
             let host = name.as_str().to_owned();
-            let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
+            let found = names.resolve(name).await?;
             let kept: Vec<SocketAddr> = found
                 .filter(|a| host == "localhost" || !is_near(a.ip()))
                 .collect();
@@ -328,7 +349,7 @@ mod tests {
             .enable_all()
             .build()
             .unwrap();
-        let found = runtime.block_on(Guard.resolve("127.0.0.1".parse().unwrap()));
+        let found = runtime.block_on(Guard(Names::of_host()).resolve("127.0.0.1".parse().unwrap()));
         assert!(found.is_err());
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<()> {
     let subject = Subject::find(arguments, terminal)?;
     let options = CheckOptions {
-        helper: super::helper_argv(super::CHECK),
+        helper: super::helper_argv(super::CHECK)?,
         timeout: Duration::from_secs(arguments.timeout),
         is_machine: matches!(subject, Subject::Tree(_)),
     };

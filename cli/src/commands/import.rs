@@ -128,7 +128,7 @@ impl Arguments {
             force: self.force,
             accept_unsuitable: self.accept_unsuitable,
             threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
-            helper: super::helper_argv(super::UNPACK),
+            helper: super::helper_argv(super::UNPACK)?,
             now: environment::now(),
         })
     }

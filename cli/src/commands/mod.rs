@@ -45,9 +45,9 @@ pub(crate) mod status;
 #[cfg(feature = "import")]
 pub(crate) mod verify;
 
-#[cfg(any(feature = "build", feature = "import"))]
-use std::ffi::OsString;
 use std::process::ExitCode;
+#[cfg(any(feature = "build", feature = "import"))]
+use {crate::environment, anyhow::Context as _, std::ffi::OsString, std::path::Path};
 
 /// Runs a helper process that a library asked for, if this is one. Helpers
 /// are not part of the command line: their arguments are the library's own.
@@ -64,10 +64,16 @@ pub(crate) fn helper() -> Option<ExitCode> {
 }
 
 /// Program and first argument of a helper process. It is not called by its
-/// path, which may mean another file in the mount namespace of a build.
+/// path, which may mean another file in the mount namespace of a build; only
+/// where there is no `/proc`.
 #[cfg(any(feature = "build", feature = "import"))]
-fn helper_argv(kind: &str) -> Vec<OsString> {
-    vec!["/proc/self/exe".into(), kind.into()]
+fn helper_argv(kind: &str) -> anyhow::Result<Vec<OsString>> {
+    let itself = Path::new("/proc/self/exe");
+    let program = match itself.exists() {
+        true => itself.to_owned(),
+        false => environment::program().context("cannot find this program's own file")?,
+    };
+    Ok(vec![program.into(), kind.into()])
 }
 
 /// First argument of the helper that boots a machine to look at it.

@@ -104,7 +104,7 @@ impl Sources {
             cache: Cache::open(&cache)?,
             client: Client::new()?,
             signer: None,
-            helper: super::helper_argv(super::CONFINE),
+            helper: super::helper_argv(super::CONFINE)?,
             user_namespace: !environment::is_root(),
             threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             accept_expired: self.accept_expired,
