@@ -16,6 +16,7 @@ use std::io::{BufWriter, Read, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// What an import may take, in bytes.
@@ -37,7 +38,9 @@ impl Group {
     /// None where this host lets nobody make one.
     fn new(max: u64) -> Option<Self> {
         let membership = fs::read_to_string("/proc/self/cgroup").unwrap();
-        let name = format!("hatchery-memory-{}", std::process::id());
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("hatchery-memory-{}-{count}", std::process::id());
         let own = |line: &str| {
             line.rsplit(':')
                 .next()
@@ -57,7 +60,9 @@ impl Group {
                 _ => continue,
             };
             let path = Path::new(root).join(own(line)).join(&name);
-            if fs::create_dir(&path).is_err() {
+            // On hybrid hosts the mount itself is a plain folder.
+            let is_group = path.with_file_name("cgroup.procs").exists();
+            if !is_group || fs::create_dir(&path).is_err() {
                 continue;
             }
             let group = Self { path, peak };
