@@ -8,9 +8,9 @@
 #![allow(unsafe_code)] // ioctls; all of it is in `call`, and each caller pairs a request with its type
 
 use linux_raw_sys::btrfs::{
-    BTRFS_FIRST_FREE_OBJECTID, BTRFS_QGROUP_LIMIT_MAX_RFER, BTRFS_QGROUP_RELATION_KEY,
-    BTRFS_QGROUP_STATUS_FLAG_ON, BTRFS_QGROUP_STATUS_KEY, BTRFS_QUOTA_CTL_ENABLE,
-    BTRFS_QUOTA_TREE_OBJECTID, BTRFS_ROOT_BACKREF_KEY, BTRFS_ROOT_REF_KEY,
+    BTRFS_FIRST_FREE_OBJECTID, BTRFS_QGROUP_INFO_KEY, BTRFS_QGROUP_LIMIT_MAX_RFER,
+    BTRFS_QGROUP_RELATION_KEY, BTRFS_QGROUP_STATUS_FLAG_ON, BTRFS_QGROUP_STATUS_KEY,
+    BTRFS_QUOTA_CTL_ENABLE, BTRFS_QUOTA_TREE_OBJECTID, BTRFS_ROOT_BACKREF_KEY, BTRFS_ROOT_REF_KEY,
     BTRFS_ROOT_TREE_OBJECTID, BTRFS_SUBVOL_RDONLY, btrfs_ioctl_ino_lookup_args,
     btrfs_ioctl_qgroup_assign_args, btrfs_ioctl_qgroup_create_args, btrfs_ioctl_qgroup_limit_args,
     btrfs_ioctl_quota_ctl_args, btrfs_ioctl_quota_rescan_args, btrfs_ioctl_search_key,
@@ -273,6 +273,13 @@ pub(crate) fn qgroup_parents(fd: BorrowedFd<'_>, qgroup: u64) -> io::Result<Vec<
     let key = BTRFS_QGROUP_RELATION_KEY;
     // Each relation is stored twice; the parent's id is the larger one.
     let items = search(fd, tree, qgroup, key, qgroup..=u64::MAX)?;
+    Ok(items.iter().map(|item| item.offset).collect())
+}
+
+/// All quota groups of the file system.
+pub(crate) fn qgroups(fd: BorrowedFd<'_>) -> io::Result<Vec<u64>> {
+    let tree = BTRFS_QUOTA_TREE_OBJECTID;
+    let items = search(fd, tree, 0, BTRFS_QGROUP_INFO_KEY, 0..=u64::MAX)?;
     Ok(items.iter().map(|item| item.offset).collect())
 }
 

@@ -100,31 +100,46 @@ fn subtree(fd: BorrowedFd<'_>, id: u64) -> io::Result<Vec<u64>> {
     Ok(parents.into_iter().filter(own).collect())
 }
 
-/// The groups of a subvolume that is about to be removed: to be handed to
-/// [`forget`] afterwards.
+/// Lowest level that [`adopt`] gives away when groups are nested as deep as
+/// machines can be; those that people make are numbered from 1.
+const LEVEL_MIN: u64 = LEVELS / 2;
+
+/// The groups of a subvolume that is about to be removed, lowest first: its
+/// leaf, those above it, and one that a killed process had made and not yet
+/// put above it.
 pub(crate) fn of(fd: BorrowedFd<'_>, id: u64) -> io::Result<Vec<u64>> {
     let mut groups = vec![id];
     groups.extend(subtree(fd, id)?);
+    let loose = |group: &u64| {
+        let (level, of) = btrfs::split(*group);
+        level >= LEVEL_MIN && of == id
+    };
+    groups.extend(btrfs::qgroups(fd)?.into_iter().filter(loose));
+    groups.sort_unstable();
+    groups.dedup();
     Ok(groups)
 }
 
-/// Removes the groups of a subvolume that is gone, highest last. `fd` is any
+/// Removes the groups above the leaf, which is the first. `fd` is any
 /// directory of the file system.
-///
-/// Kernels that remove the leaf themselves once the subvolume's space has
-/// been freed refuse to have it removed earlier; that is no failure.
-pub(crate) fn forget(fd: BorrowedFd<'_>, groups: &[u64]) {
+pub(crate) fn leave(fd: BorrowedFd<'_>, groups: &[u64]) {
     let Some((leaf, above)) = groups.split_first() else {
         return;
     };
     for group in above {
-        // The subvolume is gone already: what cannot be removed only takes a
-        // few bytes of the quota tree.
+        // What cannot be removed only takes a few bytes of the quota tree.
         let _ = patiently(fd, || btrfs::assign(fd, *leaf, *group, false));
         for outer in btrfs::qgroup_parents(fd, *group).unwrap_or_default() {
             let _ = patiently(fd, || btrfs::assign(fd, *group, outer, false));
         }
         let _ = patiently(fd, || btrfs::create_qgroup(fd, *group, false));
     }
-    let _ = patiently(fd, || btrfs::create_qgroup(fd, *leaf, false));
+}
+
+/// Removes the leaf of a subvolume that is gone.
+///
+/// Kernels that remove the leaf themselves once the subvolume's space has
+/// been freed refuse to have it removed earlier; that is no failure.
+pub(crate) fn forget(fd: BorrowedFd<'_>, leaf: u64) {
+    let _ = patiently(fd, || btrfs::create_qgroup(fd, leaf, false));
 }

@@ -138,7 +138,11 @@ impl Records {
             }
             Ok(_) => (),
         }
-        let bytes = fs::read(&path).map_err(failed)?;
+        let bytes = match fs::read(&path) {
+            // Removed meanwhile.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            result => result.map_err(failed)?,
+        };
         let record: Record =
             serde_json::from_slice(&bytes).map_err(|source| RecordError::Json {
                 path: path.clone(),
@@ -174,13 +178,14 @@ impl Records {
     pub fn remove(&self, name: &MachineName) -> Result<(), RecordError> {
         let path = self.path(name.as_str());
         match fs::remove_file(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             result => result.map_err(|source| RecordError::Failed {
                 doing: "remove",
                 path,
                 source,
-            }),
+            })?,
         }
+        durable::sync_directory(&self.root).map_err(RecordError::Write)
     }
 
     /// Names of the machines that have a record, sorted.

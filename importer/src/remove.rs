@@ -2,14 +2,16 @@
 //! what belongs to it, then its files; what a killed removal leaves hidden is
 //! removed by the next import or removal.
 
+use crate::leftovers;
 use crate::lock::LockError;
 use crate::machines::{Machines, MachinesError};
+use crate::pending::{self, PendingError};
 use crate::places::Places;
 use crate::record::RecordError;
 use crate::settings::{self, SettingsError};
 use crate::tree;
 use hatchery_image::MachineName;
-use hatchery_image::durable::{self, DurableError, STAGING_PREFIX};
+use hatchery_image::durable::{self, DurableError};
 use hatchery_image::progress::{Progress, Stage, Unit};
 use rustix::fs::FlockOperation;
 use serde::Serialize;
@@ -82,6 +84,9 @@ pub enum RemoveError {
     /// The record cannot be read or removed.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// An import of this name that was killed cannot be settled.
+    #[error(transparent)]
+    Pending(#[from] PendingError),
 }
 
 /// Removes a machine: its tree with everything in it, the quota groups, the
@@ -102,7 +107,8 @@ pub fn remove(
         LockError::Busy { .. } => RemoveError::Running { name: name.clone() },
         error => RemoveError::Lock(error),
     })?;
-    machines.sweep()?;
+    leftovers::sweep(&machines, places)?;
+    pending::settle(&machines, places, name)?;
     let _running = progress.begin(Stage::Remove, None, Unit::Items);
 
     // A record of a tree elsewhere is not this machine's.
@@ -131,16 +137,25 @@ pub fn remove(
         }
         records.remove(name)?;
     }
-    if let Some(hidden) = hidden {
-        tree::remove(&hidden.path).map_err(failed("remove", &hidden.path))?;
-    }
+    hidden.map_or(Ok(()), Hidden::remove)?;
     Ok(removed)
+}
+
+/// Takes back a machine that was shown just now: it vanishes in one step.
+pub(crate) fn take_back(machines: &Machines, name: &MachineName) -> Result<(), RemoveError> {
+    hide(machines, name)?.map_or(Ok(()), Hidden::remove)
 }
 
 /// A tree under a hidden name, locked so that nobody else sweeps it.
 struct Hidden {
     path: PathBuf,
     _lock: File,
+}
+
+impl Hidden {
+    fn remove(self) -> Result<(), RemoveError> {
+        tree::remove(&self.path).map_err(failed("remove", &self.path))
+    }
 }
 
 /// Renames the machine's tree so that it is no machine any more.
@@ -155,9 +170,7 @@ fn hide(machines: &Machines, name: &MachineName) -> Result<Option<Hidden>, Remov
     let lock = File::open(&path).map_err(failed("open", &path))?;
     rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
         .map_err(|e| failed("lock", &path)(e.into()))?;
-    let hidden = machines
-        .root()
-        .join(format!("{STAGING_PREFIX}remove-{name}"));
+    let hidden = machines.root().join(durable::random_name());
     fs::rename(&path, &hidden).map_err(failed("rename", &path))?;
     durable::sync_directory(machines.root()).map_err(RemoveError::Sync)?;
     Ok(Some(Hidden {

@@ -54,7 +54,11 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, SettingsError> {
         }
         Ok(_) => (),
     }
-    fs::read(path).map(Some).map_err(failed)
+    match fs::read(path) {
+        // Removed meanwhile.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => result.map(Some).map_err(failed),
+    }
 }
 
 /// Whether the settings may be installed at `path`: nothing is there, or the
@@ -79,12 +83,19 @@ pub(crate) fn possible(
 #[derive(Debug)]
 pub(crate) struct Installed {
     path: PathBuf,
-    sha256: Sha256,
     before: Option<Vec<u8>>,
     kept: bool,
 }
 
 impl Installed {
+    /// What is to be remembered of settings.
+    pub(crate) fn note(path: &Path, text: &str) -> InstalledSettings {
+        InstalledSettings {
+            path: path.to_owned(),
+            sha256: Sha256::of(text.as_bytes()),
+        }
+    }
+
     /// Writes the settings.
     pub(crate) fn new(path: &Path, text: &str) -> Result<Self, SettingsError> {
         let before = read(path)?;
@@ -98,19 +109,14 @@ impl Installed {
         durable::write(path, text.as_bytes(), 0o644).map_err(SettingsError::Write)?;
         Ok(Self {
             path: path.to_owned(),
-            sha256: Sha256::of(text.as_bytes()),
             before,
             kept: false,
         })
     }
 
-    /// Leaves them where they are; what to remember of them.
-    pub(crate) fn keep(mut self) -> InstalledSettings {
+    /// Leaves them where they are.
+    pub(crate) fn keep(mut self) {
         self.kept = true;
-        InstalledSettings {
-            path: self.path.clone(),
-            sha256: self.sha256,
-        }
     }
 }
 
@@ -120,10 +126,45 @@ impl Drop for Installed {
             return;
         }
         // The import has failed already and says why.
-        let _ = match &self.before {
-            Some(before) => durable::write(&self.path, before, 0o644).map_err(|e| e.source),
-            None => fs::remove_file(&self.path),
-        };
+        let _ = restore(&self.path, self.before.as_deref());
+    }
+}
+
+/// Puts `before` there, or nothing.
+fn restore(path: &Path, before: Option<&[u8]>) -> Result<(), SettingsError> {
+    match before {
+        Some(before) => durable::write(path, before, 0o644).map_err(SettingsError::Write),
+        None => delete(path),
+    }
+}
+
+fn delete(path: &Path) -> Result<(), SettingsError> {
+    fs::remove_file(path).map_err(|source| SettingsError::Failed {
+        doing: "remove",
+        path: path.to_owned(),
+        source,
+    })?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    durable::sync_directory(folder).map_err(SettingsError::Write)
+}
+
+/// What is at `path` now, to be put back by [`put_back`].
+pub(crate) fn current(path: &Path) -> Result<Option<String>, SettingsError> {
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok(read(path)?.map(text))
+}
+
+/// Puts back what was there before, unless what is there now is not what the
+/// import that was killed has written.
+pub(crate) fn put_back(
+    installed: &InstalledSettings,
+    before: Option<&str>,
+) -> Result<(), SettingsError> {
+    match read(&installed.path)? {
+        Some(found) if Sha256::of(&found) == installed.sha256 => {
+            restore(&installed.path, before.map(str::as_bytes))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -137,11 +178,7 @@ pub(crate) fn remove(installed: &InstalledSettings) -> Result<bool, SettingsErro
     if Sha256::of(&found) != installed.sha256 {
         return Ok(false);
     }
-    fs::remove_file(path).map_err(|source| SettingsError::Failed {
-        doing: "remove",
-        path: path.clone(),
-        source,
-    })?;
+    delete(path)?;
     Ok(true)
 }
 
@@ -169,7 +206,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("web.nspawn");
         possible(&path, TEXT, None).unwrap();
-        let installed = Installed::new(&path, TEXT).unwrap().keep();
+        Installed::new(&path, TEXT).unwrap().keep();
+        let installed = Installed::note(&path, TEXT);
         possible(&path, TEXT, None).unwrap();
         possible(&path, "newer", Some(&installed)).unwrap();
         let error = possible(&path, "newer", None).unwrap_err();

@@ -52,6 +52,20 @@ pub fn make(path: &Path) -> io::Result<()> {
     )?)
 }
 
+/// Tells a tree from every other of its file system, also after a restart:
+/// the id of its subvolume, or its inode.
+///
+/// # Errors
+/// It is absent, or no directory.
+pub(crate) fn identity(path: &Path) -> io::Result<u64> {
+    let (parent, name) = locate(path)?;
+    let root = open_directory(parent.as_fd(), name)?;
+    if btrfs::is_subvolume(root.as_fd())? {
+        return btrfs::subvolume_id(root.as_fd());
+    }
+    Ok(rustix::fs::fstat(&root)?.st_ino)
+}
+
 /// Removes a tree, or a file. One that is absent is an error.
 ///
 /// # Errors
@@ -146,6 +160,9 @@ fn remove_subvolume(
         Vec::new()
     };
     clear_flags(root);
+    // Before the subvolume, so that a removal that is killed leaves none of
+    // these without one.
+    qgroup::leave(parent, &groups);
     match btrfs::destroy(parent, name) {
         Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty && nesting > 0 => {
             btrfs::set_writable(root)?;
@@ -160,7 +177,9 @@ fn remove_subvolume(
         }
         result => result?,
     }
-    qgroup::forget(parent, &groups);
+    if let Some(leaf) = groups.first() {
+        qgroup::forget(parent, *leaf);
+    }
     Ok(())
 }
 

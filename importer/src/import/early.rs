@@ -4,8 +4,10 @@ use super::error::ImportError;
 use super::request::{DiskLimit, ImportRequest};
 use crate::host::Host;
 use crate::image::{Image, ImageError};
+use crate::leftovers;
 use crate::lock::{LockError, MachineLock};
 use crate::machines::Machines;
+use crate::pending;
 use crate::record::{Record, Records};
 use crate::{limit, settings, space};
 use hatchery_image::progress::Progress;
@@ -26,6 +28,9 @@ pub(super) fn claim(
         }
         error => ImportError::Lock(error),
     })?;
+    // What killed processes left counts for nothing, space least of all.
+    leftovers::sweep(machines, &request.places)?;
+    pending::settle(machines, &request.places, name)?;
     if let Some(path) = machines.existing(name) {
         if path != target {
             return Err(ImportError::DiskImage { path });
@@ -34,12 +39,25 @@ pub(super) fn claim(
             return Err(ImportError::Exists { path });
         }
     }
-    // One whose tree is gone is a leftover and is replaced.
-    let elsewhere = |record: &Record| record.path != target && record.path.exists();
-    if let Some(record) = records.find(name)?.filter(elsewhere) {
-        return Err(ImportError::Elsewhere { path: record.path });
+    if let Some(record) = records.find(name)? {
+        let is_there = record.path.symlink_metadata().is_ok();
+        if is_there && record.path != target {
+            return Err(ImportError::Elsewhere { path: record.path });
+        }
+        if !is_there {
+            forget(&record, records)?;
+        }
     }
     Ok(lock)
+}
+
+/// Ends the removal of a machine whose tree is gone: its settings must not
+/// become those of another one.
+fn forget(record: &Record, records: &Records) -> Result<(), ImportError> {
+    if let Some(installed) = &record.settings {
+        settings::remove(installed)?;
+    }
+    Ok(records.remove(&record.machine)?)
 }
 
 /// Refuses what this host cannot boot, limit or hold.

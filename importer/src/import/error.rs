@@ -6,7 +6,9 @@ use crate::image::ImageError;
 use crate::limit::LimitError;
 use crate::lock::LockError;
 use crate::machines::MachinesError;
+use crate::pending::PendingError;
 use crate::record::RecordError;
+use crate::remove::RemoveError;
 use crate::repository::RepositoryError;
 use crate::settings::SettingsError;
 use crate::space::SpaceError;
@@ -17,7 +19,6 @@ use hatchery_image::place::PlaceError;
 use hatchery_image::progress::Interrupted;
 use hatchery_image::settings::nspawn::{Contradiction, NspawnError};
 use hatchery_transfer::TransferError;
-use std::io;
 use std::path::PathBuf;
 
 /// Why nothing was imported.
@@ -113,8 +114,24 @@ pub enum ImportError {
         path: PathBuf,
         /// What the system said to its removal.
         #[source]
-        source: io::Error,
+        source: Box<RemoveError>,
     },
+    /// A machine was replaced, and the new one could not be recorded.
+    #[error(
+        "{path} was replaced, but that cannot be recorded; \
+         the next import or removal of it does"
+    )]
+    Unrecorded {
+        /// Its tree.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: RecordError,
+    },
+    /// What is about to be shown cannot be written down, or what an import
+    /// that was killed has shown cannot be settled.
+    #[error(transparent)]
+    Pending(#[from] PendingError),
     /// The user asked to stop.
     #[error("the import was stopped")]
     Interrupted(#[source] Interrupted),

@@ -15,9 +15,10 @@ pub use request::{DiskLimit, ImportRequest, Imported, Settings};
 
 use crate::image::{self, Image};
 use crate::machines::Machines;
+use crate::pending::Pending;
 use crate::record::{Record, Records};
 use crate::settings::Installed;
-use crate::{limit, repository, settings, tree};
+use crate::{limit, remove, repository};
 use hatchery_image::Verified;
 use hatchery_image::archive;
 use hatchery_image::catalog::Catalog;
@@ -58,18 +59,18 @@ pub fn import(request: &ImportRequest, progress: &Progress) -> Result<Imported, 
     progress.check().map_err(ImportError::Interrupted)?;
 
     // Hidden, limited before the first byte, and whole.
-    machines.sweep()?;
     let staging = machines.staging().map_err(ImportError::Staging)?;
     let limit = set_limit(&machines, staging.path(), &image, request, progress)?;
     unpack(&archive, &staging, &image, request, progress)?;
     progress.check().map_err(ImportError::Interrupted)?;
 
     // Shown: settings, tree, record.
+    let path = machines.path(&request.machine);
+    let mut record = new_record(&catalog, &image, &path, limit, request);
+    let pending = prepare(&mut record, &settings, &staging, &records, request)?;
     let installed = install(settings.installed.as_deref(), request)?;
     let replaced = show(staging, &machines, request)?;
-    let path = machines.path(&request.machine);
-    let record = new_record(&catalog, &image, &path, limit, request);
-    record_it(record, installed, replaced, &records)?;
+    record_it(&record, installed, replaced, (&machines, &records), pending)?;
     image.forget_archive(&cache);
     Ok(Imported {
         machine: request.machine.clone(),
@@ -176,6 +177,30 @@ fn install(
     Ok(Some(Installed::new(&path, text)?))
 }
 
+/// Completes the record, and writes down what is about to be shown.
+fn prepare(
+    record: &mut Record,
+    wanted: &early::Wanted,
+    staging: &Staging,
+    records: &Records,
+    request: &ImportRequest,
+) -> Result<Pending, ImportError> {
+    let settings = request.places.settings_of(&request.machine);
+    let installing = wanted.installed.as_ref();
+    let installing = installing.map(|text| Installed::note(&settings, text));
+    // Settings of a machine that is replaced are still ours to remove.
+    record.settings = match &installing {
+        Some(installing) => Some(installing.clone()),
+        None => records.find(&record.machine)?.and_then(|r| r.settings),
+    };
+    Ok(Pending::begin(
+        &request.places,
+        record,
+        staging.path(),
+        installing,
+    )?)
+}
+
 /// Puts the tree into its place; whether another one was there.
 fn show(
     staging: Staging,
@@ -222,28 +247,38 @@ fn new_record(
 }
 
 /// Writes the record. A new machine that cannot be recorded is taken back;
-/// one that replaced another stays, because the other is gone.
+/// one that replaced another stays, because the other is gone, and the next
+/// import or removal records it.
 fn record_it(
-    mut record: Record,
+    record: &Record,
     installed: Option<Installed>,
     replaced: bool,
-    records: &Records,
+    (machines, records): (&Machines, &Records),
+    pending: Pending,
 ) -> Result<(), ImportError> {
-    let installed = installed.map(Installed::keep);
-    let before = records.find(&record.machine)?.and_then(|r| r.settings);
-    // Settings of the machine that was replaced are still ours to remove.
-    record.settings = installed.or(before.filter(|_| replaced));
-    let Err(error) = records.write(&record) else {
+    let path = record.path.clone();
+    let keep = |installed: Option<Installed>| {
+        if let Some(installed) = installed {
+            installed.keep();
+        }
+    };
+    let Err(source) = records.write(record) else {
+        keep(installed);
         return Ok(());
     };
-    if !replaced {
-        if let Some(settings) = &record.settings {
-            settings::remove(settings)?;
-        }
-        tree::remove(&record.path).map_err(|source| ImportError::Remains {
-            path: record.path.clone(),
-            source,
-        })?;
+    if replaced {
+        keep(installed);
+        pending.leave();
+        return Err(ImportError::Unrecorded { path, source });
     }
-    Err(error.into())
+    if let Err(source) = remove::take_back(machines, &record.machine) {
+        keep(installed);
+        pending.leave();
+        let source = Box::new(source);
+        return Err(ImportError::Remains { path, source });
+    }
+    // A record that could not be made lasting may be there all the same.
+    let _ = records.remove(&record.machine);
+    drop(installed);
+    Err(source.into())
 }
