@@ -4,6 +4,7 @@
 #[cfg(feature = "build")]
 mod build_failures;
 mod crowd;
+mod faults;
 mod hatchery;
 mod key;
 #[cfg(feature = "build")]

@@ -82,7 +82,8 @@ pub fn sync_directory(path: &Path) -> Result<()> {
 /// 0o644), durably and in one step.
 ///
 /// # Errors
-/// Any step that failed; the old file is then still there.
+/// Any step that failed; the old file is then still there, unless it was the
+/// last one, the sync of the folder.
 pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let (temporary, file) = create_locked(parent(path), mode)?;
     let result = fill(&temporary, &file, bytes, mode).and_then(|()| {

@@ -117,8 +117,11 @@ impl Pending {
         let folder = path.parent().unwrap_or(&places.state);
         fs::create_dir_all(folder).map_err(failed("make the directory", folder))?;
         let bytes = serde_json::to_vec(&note).expect("a note has only string keys");
-        durable::write(&path, &bytes, 0o600).map_err(PendingError::Write)?;
-        Ok(Self { path, keep: false })
+        // It may be there although it could not be made lasting: dropping
+        // removes it then, too.
+        let pending = Self { path, keep: false };
+        durable::write(&pending.path, &bytes, 0o600).map_err(PendingError::Write)?;
+        Ok(pending)
     }
 
     /// Leaves it to the next process, because this one could not finish.

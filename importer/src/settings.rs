@@ -106,12 +106,15 @@ impl Installed {
                 source,
             })?;
         }
-        durable::write(path, text.as_bytes(), 0o644).map_err(SettingsError::Write)?;
-        Ok(Self {
+        // They may be there although they could not be made lasting: dropping
+        // takes them back then, too.
+        let installed = Self {
             path: path.to_owned(),
             before,
             kept: false,
-        })
+        };
+        durable::write(path, text.as_bytes(), 0o644).map_err(SettingsError::Write)?;
+        Ok(installed)
     }
 
     /// Leaves them where they are.
