@@ -3,7 +3,7 @@
 //! staging trees and locks, both with names that systemd hides (`.#…`).
 
 use crate::lock::{self, LockError, MachineLock};
-use crate::{btrfs, tree};
+use crate::{btrfs, qgroup, tree};
 use hatchery_image::MachineName;
 use hatchery_image::durable::{self, DurableError, Staging};
 use rustix::fd::AsFd as _;
@@ -113,7 +113,19 @@ impl Machines {
     /// It cannot be removed.
     pub fn sweep(&self) -> Result<usize, MachinesError> {
         lock::sweep(&self.root).map_err(MachinesError::Locks)?;
-        durable::sweep(&self.root, tree::remove).map_err(MachinesError::Sweep)
+        let swept = durable::sweep(&self.root, tree::remove).map_err(MachinesError::Sweep)?;
+        // Quota groups that stay only take a few bytes of the quota tree.
+        let _ = self.sweep_groups();
+        Ok(swept)
+    }
+
+    fn sweep_groups(&self) -> io::Result<()> {
+        let directory = File::open(&self.root)?;
+        let directory = directory.as_fd();
+        if btrfs::is_btrfs(directory)? && btrfs::quota_is_on(directory)? {
+            qgroup::sweep(directory)?;
+        }
+        Ok(())
     }
 
     /// Whether subvolumes and disk limits can be had here.

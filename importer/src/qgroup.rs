@@ -9,6 +9,7 @@
 //! `btrfs_subvol_auto_qgroup_fd` and `image_set_limit` do.
 
 use crate::btrfs;
+use linux_raw_sys::btrfs::BTRFS_FIRST_FREE_OBJECTID;
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use std::io;
@@ -134,6 +135,19 @@ pub(crate) fn leave(fd: BorrowedFd<'_>, groups: &[u64]) {
         }
         let _ = patiently(fd, || btrfs::create_qgroup(fd, *group, false));
     }
+}
+
+/// Removes the groups above the leaves of subvolumes that are gone: what was
+/// left when removing one was refused.
+pub(crate) fn sweep(fd: BorrowedFd<'_>) -> io::Result<()> {
+    for group in btrfs::qgroups(fd)? {
+        let (level, id) = btrfs::split(group);
+        let is_ours = level >= LEVEL_MIN && id >= u64::from(BTRFS_FIRST_FREE_OBJECTID);
+        if is_ours && btrfs::parent(fd, id)?.is_none() {
+            leave(fd, &[id, group]);
+        }
+    }
+    Ok(())
 }
 
 /// Removes the leaf of a subvolume that is gone.
