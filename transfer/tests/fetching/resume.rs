@@ -2,11 +2,12 @@
 //! where the first answer may have broken off. The file is right in the end,
 //! and no byte is fetched twice that need not be.
 
-use crate::server::{Server, content, hasty, wanted};
+use crate::server::{Server, content, wanted};
 use hatchery_image::Progress;
-use hatchery_transfer::{Cache, Location, TransferError};
+use hatchery_transfer::{Cache, Client, Location, Settings, TransferError};
 use std::fs::{self, File};
 use std::io::Read;
+use std::time::Duration;
 
 /// Length of the file.
 fn length() -> usize {
@@ -19,9 +20,12 @@ fn cuts() -> [usize; 5] {
     [0, 1, all / 2, all - 1, all]
 }
 
+/// Bytes that are sent of a file of a length that is cut somewhere.
+type Expected = fn(usize, usize) -> Option<usize>;
+
 /// What the server does about a request that goes on at `cut`, and how many
 /// bytes it sends in all; none if only the content matters.
-const WAYS: [(&str, fn(usize, usize) -> Option<usize>); 9] = [
+const WAYS: [(&str, Expected); 9] = [
     ("honours", |all, _| Some(all)),
     ("weak", |all, _| Some(all)),
     ("untagged", |all, _| Some(all)),
@@ -32,6 +36,18 @@ const WAYS: [(&str, fn(usize, usize) -> Option<usize>); 9] = [
     ("changed-unsaid", |all, _| Some(all + all)),
     ("lies", |_, _| None),
 ];
+
+/// A client that a busy machine does not make give up: bytes are counted here.
+fn patient() -> Client {
+    Client::with(Settings {
+        connect: Duration::from_secs(20),
+        stall: Duration::from_secs(20),
+        pauses: vec![Duration::from_millis(20)],
+        offline: false,
+        system_proxy: false,
+    })
+    .unwrap()
+}
 
 struct Desk {
     server: Server,
@@ -56,7 +72,7 @@ impl Desk {
 
     fn fetch(&self, locations: &[Location]) -> Result<Vec<u8>, TransferError> {
         let request = wanted(locations, "large");
-        let file = hasty().download(&request, &self.cache(), &Progress::silent());
+        let file = patient().download(&request, &self.cache(), &Progress::silent());
         file.map(|mut file: File| {
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes).unwrap();
@@ -81,30 +97,38 @@ impl Desk {
 
 #[test]
 fn every_answer_to_a_resumed_request_ends_in_the_right_file() {
-    let all = length();
-    for (way, expected) in WAYS {
-        for cut in cuts() {
-            let desk = Desk::new();
-            let result = desk.fetch(&[desk.breaking(way, cut)]);
-            let context = format!("{way}, cut at {cut}: {:?}", desk.server.asked());
-            if cut == all && way.starts_with("changed") {
-                // All of it, and all of it wrong: not the server's word again.
-                assert!(result.is_err(), "{context}");
-                continue;
-            }
-            let bytes = result.unwrap_or_else(|e| panic!("{context}: {e}"));
-            assert!(bytes == content("large"), "{context}");
-            assert_eq!(desk.parts(), [""; 0], "{context}");
-            let total = match cut {
-                // Nothing to go on with, or nothing left to ask for.
-                0 if way != "closes" => Some(all),
-                _ if cut == all => Some(all),
-                _ => expected(all, cut),
-            };
-            if let Some(total) = total {
-                assert_eq!(desk.sent(), total, "{context}");
-            }
+    std::thread::scope(|scope| {
+        for (way, expected) in WAYS {
+            scope.spawn(move || {
+                for cut in cuts() {
+                    ends_in_the_right_file(way, cut, expected(length(), cut));
+                }
+            });
         }
+    });
+}
+
+fn ends_in_the_right_file(way: &str, cut: usize, expected: Option<usize>) {
+    let all = length();
+    let desk = Desk::new();
+    let result = desk.fetch(&[desk.breaking(way, cut)]);
+    let context = format!("{way}, cut at {cut}: {:?}", desk.server.asked());
+    if cut == all && way.starts_with("changed") {
+        // All of it, and all of it wrong: not the server's word again.
+        assert!(result.is_err(), "{context}");
+        return;
+    }
+    let bytes = result.unwrap_or_else(|e| panic!("{context}: {e}"));
+    assert!(bytes == content("large"), "{context}");
+    assert_eq!(desk.parts(), [""; 0], "{context}");
+    let total = match cut {
+        // Nothing to go on with, or nothing left to ask for.
+        0 if way != "closes" => Some(all),
+        _ if cut == all => Some(all),
+        _ => expected,
+    };
+    if let Some(total) = total {
+        assert_eq!(desk.sent(), total, "{context}");
     }
 }
 

@@ -242,7 +242,7 @@ fn breaking(
         } else {
             all
         };
-        return (broken(bytes, cut, etag), cut);
+        return (broken_after(bytes, cut, etag, LEAVE), cut);
     }
     let answer = match way {
         "honours" | "weak" | "untagged" | "changed-unsaid" => ranged(all, offset, etag),
@@ -283,7 +283,7 @@ fn broken_from(
     more: usize,
     etag: Option<&str>,
 ) -> hyper::Response<Body> {
-    let mut answer = broken(&all[offset..], more, etag);
+    let mut answer = broken_after(&all[offset..], more, etag, LEAVE);
     if offset > 0 {
         let value = format!("bytes {offset}-{}/{}", all.len() - 1, all.len());
         *answer.status_mut() = hyper::StatusCode::PARTIAL_CONTENT;
@@ -325,16 +325,31 @@ fn ranged(all: &[u8], offset: usize, etag: Option<&str>) -> hyper::Response<Body
     builder.body(full(&all[offset..])).unwrap()
 }
 
+/// How long bytes have to leave where they are counted, also on a busy machine.
+const LEAVE: Duration = Duration::from_millis(400);
+
 /// Announces `all`, sends `sent` bytes and hangs up.
 fn broken(all: &[u8], sent: usize, etag: Option<&str>) -> hyper::Response<Body> {
+    broken_after(all, sent, etag, Duration::from_millis(30))
+}
+
+/// The same, but hangs up after `leave`.
+fn broken_after(
+    all: &[u8],
+    sent: usize,
+    etag: Option<&str>,
+    leave: Duration,
+) -> hyper::Response<Body> {
     let pieces = [
         Ok(Frame::data(Bytes::copy_from_slice(&all[..sent]))),
         Err(io::Error::other("hangs up")),
     ];
-    let paced = stream::unfold(pieces.into_iter(), |mut pieces| async move {
+    let paced = stream::unfold(pieces.into_iter(), move |mut pieces| async move {
         let piece = pieces.next()?;
-        // Lets the first piece leave before the connection is torn down.
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        if piece.is_err() {
+            // Lets the first piece leave before the connection is torn down.
+            tokio::time::sleep(leave).await;
+        }
         Some((piece, pieces))
     });
     let mut builder = hyper::Response::builder().header("content-length", all.len());
