@@ -6,6 +6,7 @@ mod alone;
 #[cfg(feature = "build")]
 mod build_failures;
 mod crowd;
+mod faults;
 mod hatchery;
 mod key;
 #[cfg(feature = "import")]

@@ -1,8 +1,8 @@
 //! Making things visible: written to staging, fsynced, renamed into place,
 //! and the parent fsynced. A crash leaves the old or the new.
 //!
-//! Staging directories are called `.#hatchery-…` (systemd hides what starts
-//! with `.#`) and are locked with flock on the directory itself while their
+//! Staging directories and files are called `.#hatchery-…` (systemd hides what
+//! starts with `.#`) and are locked with flock on themselves while their
 //! process lives; [`sweep`] removes those whose lock nobody holds, so a
 //! killed process is cleaned up after by the next one and a live one never.
 
@@ -21,6 +21,10 @@ const ACCESS_ACL: &str = "system.posix_acl_access";
 
 /// What staging names start with.
 pub const STAGING_PREFIX: &str = ".#hatchery-";
+
+/// How often a new name is tried when a sweeper was faster than its lock. More
+/// than a few in a row means that the system refuses for another reason.
+const TRIES: u32 = 16;
 
 /// A step that failed while something was being made visible.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +58,9 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-fn random_name() -> OsString {
+/// A hidden name that nobody else uses; [`sweep`] removes what has one.
+#[must_use]
+pub fn random_name() -> OsString {
     let mut bytes = [0u8; 8];
     // The kernel's generator does not fail once it is seeded; a partial read
     // cannot happen below 256 bytes.
@@ -76,10 +82,11 @@ pub fn sync_directory(path: &Path) -> Result<()> {
 /// 0o644), durably and in one step.
 ///
 /// # Errors
-/// Any step that failed; the old file is then still there.
+/// Any step that failed; the old file is then still there, unless it was the
+/// last one, the sync of the folder.
 pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let temporary = parent(path).join(random_name());
-    let result = write_new(&temporary, bytes, mode).and_then(|()| {
+    let (temporary, file) = create_locked(parent(path), mode)?;
+    let result = fill(&temporary, &file, bytes, mode).and_then(|()| {
         fs::rename(&temporary, path).map_err(failed("rename a new file to", path))?;
         sync_directory(parent(path))
     });
@@ -89,19 +96,39 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     result
 }
 
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let fd = rustix::fs::open(
-        path,
-        OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC,
-        Mode::from_raw_mode(mode),
-    )
-    .map_err(|e| failed("create", path)(e.into()))?;
+/// A new hidden file that no sweeper removes while it is open.
+fn create_locked(parent: &Path, mode: u32) -> Result<(PathBuf, File)> {
+    for _ in 0..TRIES {
+        let path = parent.join(random_name());
+        let fd = rustix::fs::open(
+            &path,
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC,
+            Mode::from_raw_mode(mode),
+        )
+        .map_err(|e| failed("create", &path)(e.into()))?;
+        if is_ours(&fd, &path) {
+            return Ok((path, fd.into()));
+        }
+        let _ = fs::remove_file(&path);
+    }
+    let busy = io::ErrorKind::ResourceBusy.into();
+    Err(failed("lock a new file in", parent)(busy))
+}
+
+fn fill(path: &Path, mut file: &File, bytes: &[u8], mode: u32) -> Result<()> {
     // The mode is the caller's, whatever the umask.
-    rustix::fs::fchmod(&fd, Mode::from_raw_mode(mode))
+    rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
         .map_err(|e| failed("set the mode of", path)(e.into()))?;
-    let mut file = File::from(fd);
     file.write_all(bytes).map_err(failed("write", path))?;
     file.sync_all().map_err(failed("sync", path))
+}
+
+/// Locks what was made at `path` just now; whether that came before any
+/// sweeper, which may have seen it unlocked.
+fn is_ours(fd: &OwnedFd, path: &Path) -> bool {
+    let locked = rustix::fs::flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok();
+    let alive = rustix::fs::fstat(fd).is_ok_and(|s| s.st_nlink > 0);
+    locked && alive && path.symlink_metadata().is_ok()
 }
 
 /// What [`Staging::publish`] does when something is there already.
@@ -144,24 +171,36 @@ impl Staging {
         make: impl Fn(&Path) -> io::Result<()>,
         remove: fn(&Path) -> io::Result<()>,
     ) -> Result<Self> {
-        loop {
+        let mut refused: io::Error = io::ErrorKind::ResourceBusy.into();
+        for _ in 0..TRIES {
             let path = parent.join(random_name());
-            make(&path).map_err(failed("make the staging directory", &path))?;
-            let Ok(fd) = open_directory(&path) else {
-                continue;
-            };
-            let locked = rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok();
-            let alive = rustix::fs::fstat(&fd).is_ok_and(|s| s.st_nlink > 0) && path.exists();
-            // Otherwise a sweeper saw it between mkdir and flock.
-            if locked && alive {
-                plain(&fd).map_err(failed("take the access control lists of", &path))?;
-                return Ok(Self {
-                    path,
-                    lock: Some(fd),
-                    remove,
-                });
+            match make(&path).and_then(|()| open_directory(&path)) {
+                Ok(fd) if is_ours(&fd, &path) => {
+                    // From here on dropping removes it.
+                    let staging = Self {
+                        path,
+                        lock: Some(fd),
+                        remove,
+                    };
+                    staging.make_plain()?;
+                    return Ok(staging);
+                }
+                Ok(_) => {}
+                // A sweeper was faster, unless it is the parent that is gone.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => refused = error,
+                Err(error) => {
+                    let _ = remove(&path);
+                    return Err(failed("make the staging directory", &path)(error));
+                }
             }
+            let _ = remove(&path);
         }
+        Err(failed("make a staging directory in", parent)(refused))
+    }
+
+    fn make_plain(&self) -> Result<()> {
+        let result = self.lock.as_ref().map_or(Ok(()), plain);
+        result.map_err(failed("take the access control lists of", &self.path))
     }
 
     /// Where it is.
@@ -211,15 +250,28 @@ impl Staging {
         } else {
             RenameFlags::NOREPLACE
         };
-        rustix::fs::renameat_with(rustix::fs::CWD, &self.path, rustix::fs::CWD, target, flags)
-            .map_err(|e| failed("rename the staging directory to", target)(e.into()))?;
-        let result = sync_directory(parent(target));
-        if !exchange {
-            // What was staging is the target now.
-            self.lock = None;
+        // The old one is about to be hidden: locked, so that no sweeper
+        // removes it at the same time as we do.
+        let old = exchange.then(|| open_directory(target)).transpose();
+        let old = old.map_err(failed("open", target))?;
+        if let Some(old) = &old {
+            let _ = rustix::fs::flock(old, FlockOperation::NonBlockingLockExclusive);
         }
-        result
+        rename(&self.path, target, flags)?;
+        if let Err(error) = sync_directory(parent(target)) {
+            // It may not last, so it is not shown; dropping removes it.
+            rename(target, &self.path, flags)?;
+            return Err(error);
+        }
+        // What was staging is the target now.
+        self.lock = old;
+        Ok(())
     }
+}
+
+fn rename(from: &Path, to: &Path, flags: RenameFlags) -> Result<()> {
+    rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, flags)
+        .map_err(|e| failed("rename the staging directory to", to)(e.into()))
 }
 
 impl Drop for Staging {
@@ -239,8 +291,8 @@ fn open_directory(path: &Path) -> io::Result<OwnedFd> {
 #[derive(Debug)]
 pub struct Abandoned {
     path: PathBuf,
-    /// Of a directory; a file is held for milliseconds only.
-    lock: Option<OwnedFd>,
+    is_file: bool,
+    _lock: OwnedFd,
 }
 
 impl Abandoned {
@@ -250,17 +302,23 @@ impl Abandoned {
         &self.path
     }
 
-    /// Removes it; `remove` is for directories.
+    /// Removes it; `remove` is for directories. False if another sweeper was
+    /// faster.
     ///
     /// # Errors
-    /// A directory cannot be removed.
+    /// It cannot be removed.
     pub fn remove(self, remove: fn(&Path) -> io::Result<()>) -> Result<bool> {
-        if self.lock.is_none() {
-            return Ok(fs::remove_file(&self.path).is_ok());
+        let result = if self.is_file {
+            fs::remove_file(&self.path)
+        } else {
+            remove(&self.path)
+        };
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            result => result
+                .map(|()| true)
+                .map_err(failed("remove what was left in", &self.path)),
         }
-        let fail = failed("remove what was left in", &self.path);
-        remove(&self.path).map_err(fail)?;
-        Ok(true)
     }
 }
 
@@ -280,20 +338,21 @@ pub fn abandoned(parent: &Path) -> Result<Vec<Abandoned>> {
             continue;
         }
         let path = entry.path();
-        if entry.file_type().is_ok_and(|t| t.is_file()) {
-            // A temporary file of `write`: held for milliseconds only, so an
-            // old one is dead.
-            if is_older_than_a_minute(&path) {
-                abandoned.push(Abandoned { path, lock: None });
-            }
-            continue;
-        }
-        let Ok(fd) = open_directory(&path) else {
+        let is_file = entry.file_type().is_ok_and(|t| t.is_file());
+        let opened = if is_file {
+            open_file(&path)
+        } else {
+            open_directory(&path)
+        };
+        let Ok(lock) = opened else {
             continue;
         };
-        if rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            let lock = Some(fd);
-            abandoned.push(Abandoned { path, lock });
+        if is_ours(&lock, &path) {
+            abandoned.push(Abandoned {
+                path,
+                is_file,
+                _lock: lock,
+            });
         }
     }
     Ok(abandoned)
@@ -312,12 +371,9 @@ pub fn sweep(parent: &Path, remove: fn(&Path) -> io::Result<()>) -> Result<usize
     Ok(removed)
 }
 
-fn is_older_than_a_minute(path: &Path) -> bool {
-    let age = fs::symlink_metadata(path)
-        .and_then(|m| m.modified())
-        .ok()
-        .and_then(|t| t.elapsed().ok());
-    age.is_some_and(|a| a.as_secs() > 60)
+fn open_file(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
 /// An exclusive lock on a directory, held until dropped.
@@ -438,8 +494,26 @@ mod tests {
     fn sweeping_spares_the_living() {
         let dir = tempfile::tempdir().unwrap();
         let alive = Staging::new(dir.path()).unwrap();
+        let (file, _open) = create_locked(dir.path(), 0o644).unwrap();
         fs::create_dir(dir.path().join(format!("{STAGING_PREFIX}dead"))).unwrap();
-        assert_eq!(sweep(dir.path(), |p| fs::remove_dir_all(p)).unwrap(), 1);
+        fs::write(dir.path().join(format!("{STAGING_PREFIX}file")), "torn").unwrap();
+        assert_eq!(sweep(dir.path(), |p| fs::remove_dir_all(p)).unwrap(), 2);
         assert!(alive.path().exists());
+        assert!(file.exists());
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_not_tried_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let absent = dir.path().join("absent");
+        let error = Staging::new(&absent).unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::NotFound);
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(Staging::new(&file).is_err());
+        // Made, but not to be opened as a directory.
+        let made = Staging::with(dir.path(), |p| fs::write(p, ""), |p| fs::remove_file(p));
+        assert!(made.is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

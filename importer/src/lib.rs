@@ -17,6 +17,7 @@ mod hold;
 pub mod host;
 mod image;
 pub mod import;
+mod leftovers;
 pub mod limit;
 pub mod list;
 pub mod lock;

@@ -12,12 +12,19 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 /// Where systemd keeps the locks of trees by inode.
 const INODE_LOCKS: &str = "/run/systemd/nspawn/locks";
 
 /// How often a lock file that was removed meanwhile is made again.
 const TRIES: u32 = 100;
+
+/// How often a lock that is held is asked for, and how long apart: a sweeper
+/// holds each for a moment to see whether anybody else does.
+const BUSY_TRIES: u32 = 5;
+const BUSY_WAIT: Duration = Duration::from_millis(10);
 
 /// Why a tree could not be locked.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +62,7 @@ impl MachineLock {
         let busy = || LockError::Busy {
             path: path.to_owned(),
         };
-        let beside = LockFile::take(&beside(path))?.ok_or_else(busy)?;
+        let beside = LockFile::take(&beside(path), BUSY_TRIES)?.ok_or_else(busy)?;
         let inode = match fs::symlink_metadata(path) {
             Ok(stat) => {
                 let name = format!("inode-{}:{}", stat.dev(), stat.ino());
@@ -93,7 +100,7 @@ fn inode_lock(name: &str) -> Result<Option<Option<LockFile>>, LockError> {
     if made.is_err() {
         return Ok(None);
     }
-    LockFile::take(&directory.join(name)).map(Some)
+    LockFile::take(&directory.join(name), BUSY_TRIES).map(Some)
 }
 
 /// Whether somebody holds the lock of the tree at `path`. Takes none, so that
@@ -133,8 +140,8 @@ struct LockFile {
 }
 
 impl LockFile {
-    /// Takes a lock; `None` if somebody else has it.
-    fn take(path: &Path) -> Result<Option<Self>, LockError> {
+    /// Takes a lock; `None` if somebody else has it each time it is asked for.
+    fn take(path: &Path, mut busy_tries: u32) -> Result<Option<Self>, LockError> {
         let failed = |source| LockError::Failed {
             path: path.to_owned(),
             source,
@@ -152,7 +159,14 @@ impl LockFile {
             let whole = whole_file();
             match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole)) {
                 Ok(_) => (),
-                Err(nix::Error::EAGAIN | nix::Error::EACCES) => return Ok(None),
+                Err(nix::Error::EAGAIN | nix::Error::EACCES) => {
+                    busy_tries = busy_tries.saturating_sub(1);
+                    if busy_tries == 0 {
+                        return Ok(None);
+                    }
+                    thread::sleep(BUSY_WAIT);
+                    continue;
+                }
                 Err(errno) => return Err(failed(errno.into())),
             }
             // The last holder may have removed the file before letting go;
@@ -183,7 +197,7 @@ pub(crate) fn sweep(directory: &Path) -> Result<(), LockError> {
         let name = entry.file_name();
         let bytes = name.as_encoded_bytes();
         if bytes.starts_with(b".#") && bytes.ends_with(b".lck") {
-            drop(LockFile::take(&entry.path())?);
+            drop(LockFile::take(&entry.path(), 1)?);
         }
     }
     Ok(())

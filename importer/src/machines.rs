@@ -2,6 +2,7 @@
 //! with one tree a machine, and everything else beneath it that is ours:
 //! staging trees and locks, both with names that systemd hides (`.#…`).
 
+use crate::limit::qgroup;
 use crate::lock::{self, LockError, MachineLock};
 use crate::{btrfs, tree};
 use hatchery_image::MachineName;
@@ -113,7 +114,19 @@ impl Machines {
     /// It cannot be removed.
     pub fn sweep(&self) -> Result<usize, MachinesError> {
         lock::sweep(&self.root).map_err(MachinesError::Locks)?;
-        durable::sweep(&self.root, tree::remove).map_err(MachinesError::Sweep)
+        let swept = durable::sweep(&self.root, tree::remove).map_err(MachinesError::Sweep)?;
+        // Quota groups that stay only take a few bytes of the quota tree.
+        let _ = self.sweep_groups();
+        Ok(swept)
+    }
+
+    fn sweep_groups(&self) -> io::Result<()> {
+        let directory = File::open(&self.root)?;
+        let directory = directory.as_fd();
+        if btrfs::is_btrfs(directory)? && btrfs::quota_is_on(directory)? {
+            qgroup::sweep(directory, None)?;
+        }
+        Ok(())
     }
 
     /// Hidden trees of every kind.

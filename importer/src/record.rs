@@ -152,7 +152,11 @@ impl Records {
             }
             Ok(_) => (),
         }
-        let bytes = fs::read(&path).map_err(failed)?;
+        let bytes = match fs::read(&path) {
+            // Removed meanwhile.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            result => result.map_err(failed)?,
+        };
         let record: Record =
             serde_json::from_slice(&bytes).map_err(|source| RecordError::Json {
                 path: path.clone(),

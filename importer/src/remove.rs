@@ -6,6 +6,7 @@ use crate::exchange::{self, ExchangeError, Previous, PreviousOnes};
 use crate::gc::{self, GcError};
 use crate::hidden::Hidden;
 use crate::hold::{Hold, HoldError};
+use crate::leftovers;
 use crate::lock::LockError;
 use crate::machines::{Machines, MachinesError};
 use crate::places::Places;
@@ -113,7 +114,7 @@ pub fn remove(
         LockError::Busy { .. } => RemoveError::Running { name: name.clone() },
         error => RemoveError::Lock(error),
     })?;
-    machines.sweep()?;
+    leftovers::sweep(&machines, places)?;
     let held = Hold::shared(&places.state)?;
     exchange::mend(name, places, &held)?;
     let _running = progress.begin(Stage::Remove, None, Unit::Items);

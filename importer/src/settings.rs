@@ -55,7 +55,11 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, SettingsError> {
         }
         Ok(_) => (),
     }
-    fs::read(path).map(Some).map_err(failed)
+    match fs::read(path) {
+        // Removed meanwhile.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => result.map(Some).map_err(failed),
+    }
 }
 
 /// Whether the settings may be installed at `path`: nothing is there, or the
@@ -131,11 +135,7 @@ pub(crate) fn remove(installed: &InstalledSettings) -> Result<bool, SettingsErro
     if Sha256::of(&found) != installed.sha256 {
         return Ok(false);
     }
-    fs::remove_file(path).map_err(|source| SettingsError::Failed {
-        doing: "remove",
-        path: path.clone(),
-        source,
-    })?;
+    put(path, None)?;
     Ok(true)
 }
 

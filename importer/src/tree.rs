@@ -152,6 +152,9 @@ fn remove_subvolume(
         Vec::new()
     };
     clear_flags(root);
+    // Before the subvolume, so that a removal that is killed leaves none of
+    // these without one.
+    qgroup::leave(parent, &groups);
     match btrfs::destroy(parent, name) {
         Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty && nesting > 0 => {
             btrfs::set_writable(root)?;
@@ -166,7 +169,9 @@ fn remove_subvolume(
         }
         result => result?,
     }
-    qgroup::forget(parent, &groups);
+    if let Some(leaf) = groups.first() {
+        qgroup::forget(parent, *leaf);
+    }
     Ok(())
 }
 

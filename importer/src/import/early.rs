@@ -6,6 +6,7 @@ use crate::exchange;
 use crate::hold::Hold;
 use crate::host::Host;
 use crate::image::{Image, ImageError};
+use crate::leftovers;
 use crate::lock::{LockError, MachineLock};
 use crate::machines::Machines;
 use crate::record::{Record, Records};
@@ -31,6 +32,8 @@ pub(super) fn claim(
         }
         error => ImportError::Lock(error),
     })?;
+    // What killed processes left counts for nothing, space least of all.
+    leftovers::sweep(machines, &request.places)?;
     exchange::mend(name, &request.places, &Hold::shared(&request.places.state)?)?;
     if let Some(path) = machines.existing(name) {
         if path != target {
@@ -43,12 +46,25 @@ pub(super) fn claim(
             return Err(ImportError::NotATree { path });
         }
     }
-    // One whose tree is gone is a leftover and is replaced.
-    let elsewhere = |record: &Record| record.path != target && record.path.exists();
-    if let Some(record) = records.find(name)?.filter(elsewhere) {
-        return Err(ImportError::Elsewhere { path: record.path });
+    if let Some(record) = records.find(name)? {
+        let is_there = record.path.symlink_metadata().is_ok();
+        if is_there && record.path != target {
+            return Err(ImportError::Elsewhere { path: record.path });
+        }
+        if !is_there {
+            forget(&record, records)?;
+        }
     }
     Ok(lock)
+}
+
+/// Ends the removal of a machine whose tree is gone: its settings must not
+/// become those of another one.
+fn forget(record: &Record, records: &Records) -> Result<(), ImportError> {
+    if let Some(installed) = &record.settings {
+        settings::remove(installed)?;
+    }
+    Ok(records.remove(&record.machine)?)
 }
 
 /// Refuses what this host cannot boot, limit or hold.

@@ -56,7 +56,6 @@ pub fn import(request: &ImportRequest, progress: &Progress) -> Result<Imported, 
     let settings = early::settings(&image, &records, request, &client, progress)?;
 
     // Hidden, limited before the first byte, and whole.
-    machines.sweep()?;
     let (staging, archive, limit) = fill(&machines, &image, (&client, &cache), request, progress)?;
     progress.check().map_err(ImportError::Interrupted)?;
 

@@ -32,7 +32,7 @@ pub(super) fn prepare(root: &Path, path: &Path, progress: &Progress) -> Result<(
     switch_on(&pool, root, progress)?;
     // What removals of others left would be in the way of nothing, but grows.
     let newest = btrfs::subvolume_id(tree.as_fd()).map_err(failed("examine", path))?;
-    let _ = qgroup::sweep(pool.as_fd(), newest);
+    let _ = qgroup::sweep(pool.as_fd(), Some(newest));
     join_pool(&pool, &tree).map_err(failed("make quota groups for", path))
 }
 

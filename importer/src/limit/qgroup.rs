@@ -108,33 +108,48 @@ fn subtree(fd: BorrowedFd<'_>, id: u64) -> io::Result<Vec<u64>> {
     Ok(parents.into_iter().filter(own).collect())
 }
 
-/// The groups of a subvolume that is about to be removed: to be handed to
-/// [`forget`] afterwards.
+/// Lowest level that [`adopt`] gives away when groups are nested as deep as
+/// machines can be; those that people make are numbered from 1.
+const LEVEL_MIN: u64 = LEVELS / 2;
+
+/// The groups of a subvolume that is about to be removed, lowest first: its
+/// leaf, those above it, and one that a killed process had made and not yet
+/// put above it.
 pub(crate) fn of(fd: BorrowedFd<'_>, id: u64) -> io::Result<Vec<u64>> {
     let mut groups = vec![id];
     groups.extend(subtree(fd, id)?);
+    let loose = |group: &u64| {
+        let (level, of) = btrfs::split(*group);
+        level >= LEVEL_MIN && of == id
+    };
+    groups.extend(groups::all(fd)?.into_iter().filter(loose));
+    groups.sort_unstable();
+    groups.dedup();
     Ok(groups)
 }
 
-/// Removes the groups of a subvolume that is gone, highest last. `fd` is any
+/// Removes the groups above the leaf, which is the first. `fd` is any
 /// directory of the file system.
-///
-/// Kernels that remove the leaf themselves once the subvolume's space has
-/// been freed refuse to have it removed earlier; that is no failure.
-pub(crate) fn forget(fd: BorrowedFd<'_>, groups: &[u64]) {
+pub(crate) fn leave(fd: BorrowedFd<'_>, groups: &[u64]) {
     let Some((leaf, above)) = groups.split_first() else {
         return;
     };
     for group in above {
-        // The subvolume is gone already: what cannot be removed only takes a
-        // few bytes of the quota tree.
+        // What cannot be removed only takes a few bytes of the quota tree.
         let _ = patiently(fd, || btrfs::assign(fd, *leaf, *group, false));
         for outer in btrfs::qgroup_parents(fd, *group).unwrap_or_default() {
             let _ = patiently(fd, || btrfs::assign(fd, *group, outer, false));
         }
         let _ = patiently(fd, || btrfs::create_qgroup(fd, *group, false));
     }
-    let _ = patiently(fd, || btrfs::create_qgroup(fd, *leaf, false));
+}
+
+/// Removes the leaf of a subvolume that is gone.
+///
+/// Kernels that remove the leaf themselves once the subvolume's space has
+/// been freed refuse to have it removed earlier; that is no failure.
+pub(crate) fn forget(fd: BorrowedFd<'_>, leaf: u64) {
+    let _ = patiently(fd, || btrfs::create_qgroup(fd, leaf, false));
 }
 
 /// The group that counts the subvolume `fd` with what is made inside it, or
@@ -148,9 +163,6 @@ pub(crate) fn read(fd: BorrowedFd<'_>) -> io::Result<Option<Group>> {
     groups::group(fd, above.unwrap_or(id))
 }
 
-/// Levels of the groups that systemd and we put above leaves.
-const ABOVE: std::ops::RangeInclusive<u64> = 254..=255;
-
 /// Removes groups of subvolumes that are gone, also those that others left:
 /// whoever deletes a machine's subvolume without knowing of the group above
 /// its leaf. Returns how many.
@@ -158,23 +170,32 @@ const ABOVE: std::ops::RangeInclusive<u64> = 254..=255;
 /// The kernel gives ids in ascending order and none twice. So an id below that
 /// of the subvolume `newest` which no subvolume has was one's that is gone, and
 /// a leaf of it counts nothing that could come back. (New kernels remove such
-/// leaves themselves.) A group above goes only if it bears such an id and has
-/// no member but such a leaf: another is somebody's own. Where groups own
-/// space for good (simple quotas), the kernel refuses to remove those that
-/// still do.
-pub(crate) fn sweep(fd: BorrowedFd<'_>, newest: u64) -> io::Result<usize> {
+/// leaves themselves.) Where the newest is not known, leaves stay. A group
+/// above goes only if it bears such an id and has no member but such a leaf:
+/// another is somebody's own. Where groups own space for good (simple quotas),
+/// the kernel refuses to remove those that still do.
+pub(crate) fn sweep(fd: BorrowedFd<'_>, newest: Option<u64>) -> io::Result<usize> {
     let mut removed = 0;
     for group in groups::all(fd)? {
         let (level, id) = btrfs::split(group);
         // Lower ids are trees of the file system's own.
-        let is_old = (SUBVOLUMES_FROM..newest).contains(&id);
-        if !is_old || groups::is_subvolume_id(fd, id)? {
+        let is_old = (SUBVOLUMES_FROM..newest.unwrap_or(u64::MAX)).contains(&id);
+        // A leaf counts until its subvolume is freed; one above, until it is
+        // out of its directory.
+        let is_there = match level {
+            0 => groups::is_subvolume_id(fd, id)?,
+            _ => btrfs::parent(fd, id)?.is_some(),
+        };
+        if !is_old || is_there {
             continue;
         }
-        if level == 0 {
-            forget(fd, &[id]);
-        } else if ABOVE.contains(&level) && groups::members(fd, group)?.iter().all(|m| *m == id) {
-            forget(fd, &[id, group]);
+        if level == 0 && newest.is_some() {
+            forget(fd, id);
+        } else if level >= LEVEL_MIN && groups::members(fd, group)?.iter().all(|m| *m == id) {
+            leave(fd, &[id, group]);
+            if newest.is_some() {
+                forget(fd, id);
+            }
         } else {
             continue;
         }

@@ -4,5 +4,6 @@
 
 mod one;
 mod redirects;
+mod resume;
 mod server;
 mod several;

@@ -5,7 +5,7 @@ use hatchery_image::Sha256;
 use hatchery_transfer::{Client, Location, Request, Settings};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Bytes, Frame};
+use hyper::body::{Body as _, Bytes, Frame};
 use hyper::header::{HeaderMap, LOCATION};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -23,6 +23,8 @@ pub(crate) struct Asked {
     pub(crate) path: String,
     pub(crate) range: Option<String>,
     pub(crate) if_range: Option<String>,
+    /// Bytes of a file that were sent in answer, unless that is not known.
+    pub(crate) sent: usize,
 }
 
 pub(crate) struct Server {
@@ -139,11 +141,16 @@ fn answer<B>(
     let header = |name| header_of(request.headers(), name);
     let path = request.uri().path().to_owned();
     let (range, if_range) = (header("range"), header("if-range"));
-    log.lock().unwrap().push(Asked {
-        path: path.clone(),
-        range: range.clone(),
-        if_range: if_range.clone(),
-    });
+    let index = {
+        let mut log = log.lock().unwrap();
+        log.push(Asked {
+            path: path.clone(),
+            range: range.clone(),
+            if_range: if_range.clone(),
+            sent: 0,
+        });
+        log.len() - 1
+    };
     let nth = {
         let mut counts = counts.lock().unwrap();
         let count = counts.entry(path.clone()).or_insert(0);
@@ -157,7 +164,13 @@ fn answer<B>(
         .as_ref()
         .and_then(|r| r.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok())
         .unwrap_or(0);
-    match how {
+    if let Some((cut, way)) = how.strip_prefix("cut-").and_then(|how| how.split_once('-')) {
+        let cut = cut.parse().unwrap();
+        let (answer, sent) = breaking(way, cut, nth, &all, offset, if_range.as_deref());
+        log.lock().unwrap()[index].sent = sent;
+        return answer;
+    }
+    let answer = match how {
         "good" => ranged(&all, offset, None),
         "tagged" => {
             let same = if_range.is_none_or(|e| e == "\"one\"");
@@ -193,7 +206,93 @@ fn answer<B>(
         "to" => redirect(name),
         "loops" => redirect(&path),
         _ => status(400),
+    };
+    log.lock().unwrap()[index].sent = sent(&answer);
+    answer
+}
+
+/// The bytes of a file in an answer whose length is known.
+fn sent(answer: &hyper::Response<Body>) -> usize {
+    let length = answer.body().size_hint().exact().unwrap_or(0);
+    if answer.status().is_success() {
+        usize::try_from(length).unwrap()
+    } else {
+        0
     }
+}
+
+/// Breaks off at `cut` the first time; then goes on in its own way. The bytes
+/// that are sent come with the answer.
+fn breaking(
+    way: &str,
+    cut: usize,
+    nth: usize,
+    all: &[u8],
+    offset: usize,
+    if_range: Option<&str>,
+) -> (hyper::Response<Body>, usize) {
+    let etag = match way {
+        "weak" => Some("W/\"one\""),
+        "untagged" | "changed-unsaid" => None,
+        _ => Some("\"one\""),
+    };
+    if nth == 1 {
+        let other: Vec<u8> = all.iter().map(|b| !b).collect();
+        let bytes = if way.starts_with("changed") {
+            &other
+        } else {
+            all
+        };
+        return (broken_after(bytes, cut, etag, LEAVE), cut);
+    }
+    let answer = match way {
+        "honours" | "weak" | "untagged" | "changed-unsaid" => ranged(all, offset, etag),
+        "changed" => {
+            let etag = "\"two\"";
+            let same = if_range.is_none_or(|e| e == etag);
+            ranged(all, if same { offset } else { 0 }, Some(etag))
+        }
+        "ignores" => ranged(all, 0, etag),
+        "unsatisfiable" if offset > 0 => status(416),
+        "unsatisfiable" => ranged(all, 0, etag),
+        "lies" if offset > 0 => {
+            let mut answer = ranged(all, offset, etag);
+            let value = format!("bytes {}-{}/{}", offset + 1, all.len(), all.len() + 1);
+            let value = value.parse().unwrap();
+            answer.headers_mut().insert("content-range", value);
+            answer
+        }
+        "lies" => ranged(all, 0, etag),
+        "longer" => ranged(&[all, b"more"].concat(), offset, etag),
+        // So far and no further, six times.
+        "closes" if nth <= 6 => {
+            let more = (all.len() - offset).div_ceil(3);
+            return (broken_from(all, offset, more, etag), more);
+        }
+        "closes" => ranged(all, offset, etag),
+        "drips" => return (broken_from(all, offset, 1, etag), 1),
+        _ => status(404),
+    };
+    let sent = sent(&answer);
+    (answer, sent)
+}
+
+/// Announces all from `offset` on, sends `more` bytes and hangs up.
+fn broken_from(
+    all: &[u8],
+    offset: usize,
+    more: usize,
+    etag: Option<&str>,
+) -> hyper::Response<Body> {
+    let mut answer = broken_after(&all[offset..], more, etag, LEAVE);
+    if offset > 0 {
+        let value = format!("bytes {offset}-{}/{}", all.len() - 1, all.len());
+        *answer.status_mut() = hyper::StatusCode::PARTIAL_CONTENT;
+        answer
+            .headers_mut()
+            .insert("content-range", value.parse().unwrap());
+    }
+    answer
 }
 
 fn header_of(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -227,16 +326,31 @@ fn ranged(all: &[u8], offset: usize, etag: Option<&str>) -> hyper::Response<Body
     builder.body(full(&all[offset..])).unwrap()
 }
 
+/// How long bytes have to leave where they are counted, also on a busy machine.
+const LEAVE: Duration = Duration::from_millis(400);
+
 /// Announces `all`, sends `sent` bytes and hangs up.
 fn broken(all: &[u8], sent: usize, etag: Option<&str>) -> hyper::Response<Body> {
+    broken_after(all, sent, etag, Duration::from_millis(30))
+}
+
+/// The same, but hangs up after `leave`.
+fn broken_after(
+    all: &[u8],
+    sent: usize,
+    etag: Option<&str>,
+    leave: Duration,
+) -> hyper::Response<Body> {
     let pieces = [
         Ok(Frame::data(Bytes::copy_from_slice(&all[..sent]))),
         Err(io::Error::other("hangs up")),
     ];
-    let paced = stream::unfold(pieces.into_iter(), |mut pieces| async move {
+    let paced = stream::unfold(pieces.into_iter(), move |mut pieces| async move {
         let piece = pieces.next()?;
-        // Lets the first piece leave before the connection is torn down.
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        if piece.is_err() {
+            // Lets the first piece leave before the connection is torn down.
+            tokio::time::sleep(leave).await;
+        }
         Some((piece, pieces))
     });
     let mut builder = hyper::Response::builder().header("content-length", all.len());
