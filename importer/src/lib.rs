@@ -6,6 +6,7 @@
 //! visible before it is verified and whole, and nothing of the host is changed
 //! that is not named in a request. This crate never serves and never builds.
 
+pub mod bridge;
 mod btrfs;
 pub mod check;
 pub mod config;

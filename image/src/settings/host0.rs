@@ -154,6 +154,28 @@ impl IpPrefix {
         self.address
     }
 
+    /// The length of the prefix, in bits.
+    #[must_use]
+    pub const fn length(self) -> u8 {
+        self.length
+    }
+
+    /// Whether a host can have the address: it is neither the network's own
+    /// nor the one of all its hosts.
+    #[must_use]
+    pub fn is_of_a_host(self) -> bool {
+        let IpAddr::V4(address) = self.address else {
+            return !self.address.is_multicast() && !self.address.is_unspecified();
+        };
+        if address.is_multicast() || address.is_unspecified() || address.is_broadcast() {
+            return false;
+        }
+        // In a /31 and a /32 both ends are hosts (RFC 3021).
+        let host = u32::MAX.checked_shr(u32::from(self.length)).unwrap_or(0);
+        let own = address.to_bits() & host;
+        self.length >= 31 || (own != 0 && own != host)
+    }
+
     /// Whether `other` lies in the same network.
     #[must_use]
     pub fn contains(self, other: IpAddr) -> bool {
