@@ -9,8 +9,9 @@ use crate::hold::{Hold, HoldError};
 use crate::lock::LockError;
 use crate::machines::{Machines, MachinesError};
 use crate::places::Places;
-use crate::record::RecordError;
+use crate::record::{Record, RecordError};
 use crate::settings::{self, SettingsError};
+use crate::unit::{self, UnitError};
 use hatchery_image::MachineName;
 use hatchery_image::progress::{Progress, Stage, Unit};
 use serde::Serialize;
@@ -31,6 +32,8 @@ pub struct Removed {
     pub settings: Option<PathBuf>,
     /// Settings that were changed after the import, and therefore left.
     pub kept_settings: Option<PathBuf>,
+    /// Whether it started whenever the host booted, and does no more.
+    pub disabled: bool,
 }
 
 /// Why nothing, or not all, was removed.
@@ -56,7 +59,7 @@ pub enum RemoveError {
     /// It runs.
     #[error(
         "{name} is running, or another program works on it; \
-         stop it first (`machinectl poweroff {name}`)"
+         stop it first (`machinectl poweroff {name}`), or remove it with --stop"
     )]
     Running {
         /// The machine.
@@ -88,6 +91,9 @@ pub enum RemoveError {
     /// The settings cannot be removed.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The unit that an import enabled cannot be disabled.
+    #[error(transparent)]
+    Unit(#[from] UnitError),
     /// The record cannot be read or removed.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -122,7 +128,14 @@ pub fn remove(
     let ours = records.find(name)?.filter(|record| record.path == path);
     let previous = PreviousOnes::beneath(&places.state);
     let is_ours = |kept: &Previous| kept.tree.parent() == Some(machines.root());
-    let kept = previous.find(name)?.filter(is_ours).map(|kept| kept.tree);
+    let kept = previous.find(name)?.filter(is_ours);
+    let enabled = |record: &Record| record.enabled;
+    let kept_record = kept.as_ref().and_then(|kept| kept.record.as_ref());
+    let was_enabled = ours.iter().chain(kept_record).any(enabled);
+    let kept = kept.map(|kept| kept.tree);
+    if was_enabled {
+        unit::disable(name)?;
+    }
     let hidden = hide(&path)?;
     if hidden.is_none() && ours.is_none() && kept.is_none() {
         let root = machines.root().to_owned();
@@ -135,6 +148,7 @@ pub fn remove(
         previous: kept.clone(),
         settings: None,
         kept_settings: None,
+        disabled: was_enabled,
     };
     if let Some(record) = ours {
         if let Some(installed) = record.settings {

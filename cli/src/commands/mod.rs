@@ -19,6 +19,8 @@ pub(crate) mod limit;
 pub(crate) mod list;
 pub(crate) mod man;
 #[cfg(feature = "import")]
+mod network;
+#[cfg(feature = "import")]
 mod places;
 #[cfg(feature = "build")]
 pub(crate) mod plan;

@@ -181,6 +181,7 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
     use hatchery_importer::repository::RepositoryError;
     use hatchery_importer::status::StatusError;
     use hatchery_importer::tables::TablesError;
+    use hatchery_importer::unit::UnitError;
     use hatchery_importer::{ImportError, RemoveError, RollbackError, VerifyError};
     let of_kind = |kind: Kind| match kind {
         Kind::Trust => Some(Code::Trust),
@@ -189,6 +190,11 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
         Kind::Host => Some(Code::Host),
         Kind::Interrupted => Some(Code::Interrupted),
         Kind::Other => None,
+    };
+    let unit = |error: &UnitError| match error {
+        UnitError::StillRunning { .. } => Some(Code::Conflict),
+        UnitError::Machines(_) => None,
+        _ => Some(Code::Host),
     };
     let remove = |error: &RemoveError| match error {
         RemoveError::NotFound { .. }
@@ -245,6 +251,7 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
         .or_else(|| cause.downcast_ref().and_then(pool))
         .or_else(|| cause.downcast_ref().and_then(status))
         .or_else(|| cause.downcast_ref().and_then(remove))
+        .or_else(|| cause.downcast_ref().and_then(unit))
         .or_else(|| cause.downcast_ref().and_then(rollback))
         .or_else(|| cause.downcast_ref().and_then(verify))
         .or_else(|| cause.downcast_ref().and_then(config))

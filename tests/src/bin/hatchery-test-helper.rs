@@ -84,6 +84,7 @@ fn import(host: &str, store: &str, key: &str, version: &str, now: &str) -> Resul
             ports: vec![port.parse().expect("a port")],
             ..Nspawn::default()
         },
+        network: NetworkRequest::default(),
         force: true,
         accept_unsuitable: false,
         threads: 1,
