@@ -19,7 +19,7 @@ const NEEDS: [Need; 4] = [
 /// Before the program, in a network namespace: br0 with an address.
 const WITH_BRIDGE: &str = "mount -t sysfs sysfs /sys; \
      ip link add br0 type bridge; ip address add 172.23.0.1/24 dev br0; \
-     ip address add fd00:23::1/64 dev br0; ip link add dummy0 type dummy; \
+     ip address add fd00:23::1/64 dev br0; ip link add veth0 type veth peer name veth1; \
      exec \"$@\"";
 
 /// A store with `lab@1`, in which networkd is, and a host.
@@ -150,7 +150,7 @@ fn what_cannot_be_done_is_said_with_the_way_out() {
             "--bridge br7 --address 10.7.0.9/16",
             "make it first: hatchery host bridge br7 10.7.0.1/16",
         ),
-        ("--bridge dummy0", "no bridge"),
+        ("--bridge veth0", "no bridge"),
         ("--address 172.23.0.2/24", "add --bridge NAME"),
         (
             "--bridge br0 --address 172.23.0.1/24",

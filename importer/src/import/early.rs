@@ -128,7 +128,7 @@ pub(super) fn settings(
     let is_accepted = request.accept_settings || offered.as_deref().is_some_and(consent);
     if offered.is_some() && !is_accepted {
         let text = "the settings beside the image are not taken; --accept-settings does";
-        progress.message(Stage::Settings, text);
+        progress.message(Stage::Network, text);
     }
     let installed = merged(offered.as_deref().filter(|_| is_accepted), request)?;
     if let Some(text) = &installed {

@@ -16,7 +16,7 @@ pub(crate) fn announce(
     progress: &Progress,
 ) {
     for line in lines(name, (request, plan), settings, places) {
-        progress.message(Stage::Settings, line);
+        progress.message(Stage::Network, line);
     }
     for line in &plan.warnings {
         progress.warn(line.clone());
