@@ -114,6 +114,10 @@ pub(crate) enum Command {
     /// Removes what is kept and no longer wanted
     #[cfg(feature = "import")]
     Gc(commands::gc::Arguments),
+    /// Sets the host's own network up for machines
+    #[cfg(feature = "import")]
+    #[command(subcommand)]
+    Host(commands::host::Command),
     /// Boots a machine to see whether it comes up as it should
     #[cfg(feature = "import")]
     Check(commands::check::Arguments),
@@ -163,6 +167,8 @@ impl Command {
             Self::Rollback(arguments) => commands::rollback::run(arguments, terminal),
             #[cfg(feature = "import")]
             Self::Gc(arguments) => commands::gc::run(arguments, terminal),
+            #[cfg(feature = "import")]
+            Self::Host(command) => command.run(terminal),
             #[cfg(feature = "import")]
             Self::Check(arguments) => commands::check::run(arguments, terminal),
             Self::Key(command) => command.run(terminal),

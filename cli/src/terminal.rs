@@ -133,10 +133,10 @@ impl Terminal {
     /// is nobody to ask: no terminal to answer at or to read the question on,
     /// `--json` or `-q`.
     pub(crate) fn asks(&self, text: &str, question: &str) -> anyhow::Result<bool> {
-        let spoken_to = matches!(self.style, Style::Bars(_));
-        if !spoken_to || !io::stdin().is_terminal() {
-            return Ok(false);
-        }
+        let bars = match &self.style {
+            Style::Bars(bars) if io::stdin().is_terminal() => bars,
+            _ => return Ok(false),
+        };
         let ask = || -> io::Result<bool> {
             let mut stderr = io::stderr().lock();
             write!(stderr, "{text}\n{question}")?;
@@ -146,7 +146,7 @@ impl Terminal {
             let answer = answer.trim().to_ascii_lowercase();
             Ok(matches!(answer.as_str(), "y" | "yes"))
         };
-        ask().context("cannot ask at the terminal")
+        bars.suspend(ask).context("cannot ask at the terminal")
     }
 
     /// Writes bytes to stdout as they are.

@@ -8,10 +8,14 @@ mod build_failures;
 mod crowd;
 mod faults;
 mod hatchery;
+#[cfg(feature = "import")]
+mod host;
 mod key;
 #[cfg(feature = "import")]
 mod machined;
 mod memory;
+#[cfg(all(feature = "import", feature = "serve"))]
+mod network;
 mod old_kernel;
 #[cfg(all(feature = "serve", feature = "import"))]
 mod pool;

@@ -36,6 +36,8 @@ pub enum Stage {
     Verify,
     /// Setting the disk limit.
     Limit,
+    /// A machine's network, and what of the host it gets.
+    Network,
     /// Booting and checking a machine.
     Boot,
     /// Removing a machine or what was left of one.

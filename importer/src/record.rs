@@ -2,6 +2,7 @@
 //! Written last, so a machine with a record was imported whole.
 
 use hatchery_image::durable::{self, DurableError};
+use hatchery_image::settings::Host0;
 use hatchery_image::{
     Architecture, Fingerprint, ImageName, MachineName, RelativePath, Sha256, Version,
 };
@@ -52,6 +53,13 @@ pub struct Record {
     /// Files that the import itself wrote into the tree.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub written: Vec<WrittenFile>,
+    /// The network of host0 that is in one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Host0>,
+    /// Whether the machine was to start whenever the host boots. Written
+    /// before it is enabled, so that no unit is forgotten.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub enabled: bool,
 }
 
 /// A file that an import wrote into the tree, on top of the image.
@@ -248,6 +256,8 @@ mod tests {
             limit: Some(16 << 30),
             settings: None,
             written: Vec::new(),
+            network: None,
+            enabled: false,
         }
     }
 

@@ -10,8 +10,9 @@ use crate::leftovers;
 use crate::lock::LockError;
 use crate::machines::{Machines, MachinesError};
 use crate::places::Places;
-use crate::record::RecordError;
+use crate::record::{Record, RecordError};
 use crate::settings::{self, SettingsError};
+use crate::unit::{self, UnitError};
 use hatchery_image::MachineName;
 use hatchery_image::progress::{Progress, Stage, Unit};
 use serde::Serialize;
@@ -32,6 +33,8 @@ pub struct Removed {
     pub settings: Option<PathBuf>,
     /// Settings that were changed after the import, and therefore left.
     pub kept_settings: Option<PathBuf>,
+    /// Whether it started whenever the host booted, and does no more.
+    pub disabled: bool,
 }
 
 /// Why nothing, or not all, was removed.
@@ -57,7 +60,7 @@ pub enum RemoveError {
     /// It runs.
     #[error(
         "{name} is running, or another program works on it; \
-         stop it first (`machinectl poweroff {name}`)"
+         stop it first (`machinectl poweroff {name}`), or remove it with --stop"
     )]
     Running {
         /// The machine.
@@ -89,6 +92,9 @@ pub enum RemoveError {
     /// The settings cannot be removed.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The unit that an import enabled cannot be disabled.
+    #[error(transparent)]
+    Unit(#[from] UnitError),
     /// The record cannot be read or removed.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -123,7 +129,9 @@ pub fn remove(
     let ours = records.find(name)?.filter(|record| record.path == path);
     let previous = PreviousOnes::beneath(&places.state);
     let is_ours = |kept: &Previous| kept.tree.parent() == Some(machines.root());
-    let kept = previous.find(name)?.filter(is_ours).map(|kept| kept.tree);
+    let kept = previous.find(name)?.filter(is_ours);
+    let disabled = disable(name, ours.as_ref(), kept.as_ref())?;
+    let kept = kept.map(|kept| kept.tree);
     let hidden = hide(&path)?;
     if hidden.is_none() && ours.is_none() && kept.is_none() {
         let root = machines.root().to_owned();
@@ -136,6 +144,7 @@ pub fn remove(
         previous: kept.clone(),
         settings: None,
         kept_settings: None,
+        disabled,
     };
     if let Some(record) = ours {
         if let Some(installed) = record.settings {
@@ -159,6 +168,22 @@ pub fn remove(
     }
     gc::forget_unused(places)?;
     Ok(removed)
+}
+
+/// Disables the machine's unit, if an import enabled it; whether one did.
+fn disable(
+    name: &MachineName,
+    record: Option<&Record>,
+    kept: Option<&Previous>,
+) -> Result<bool, UnitError> {
+    let mut records = record
+        .into_iter()
+        .chain(kept.and_then(|k| k.record.as_ref()));
+    let is_enabled = records.any(|record| record.enabled);
+    if is_enabled {
+        unit::disable(name)?;
+    }
+    Ok(is_enabled)
 }
 
 /// Renames the machine's tree so that it is no machine any more.

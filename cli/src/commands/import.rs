@@ -1,5 +1,6 @@
 //! `hatchery import`.
 
+use super::network::Network;
 use super::places::HostPlaces;
 use super::source::{self, Source};
 use crate::environment;
@@ -7,21 +8,36 @@ use crate::size;
 use crate::terminal::Terminal;
 use anyhow::Context as _;
 use clap::Args;
-use hatchery_image::settings::Nspawn;
-use hatchery_image::settings::nspawn::{Bind, Port};
+use hatchery_image::settings::Host0;
 use hatchery_image::{Architecture, MachineName};
 use hatchery_importer::Reference;
-use hatchery_importer::import::{DiskLimit, ImportRequest, Imported, import};
+use hatchery_importer::import::{DiskLimit, ImportRequest, Imported, import_asking};
 use hatchery_importer::pool::UNITS;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::str::FromStr as _;
 
 const EXAMPLES: &str = "\
 Nothing becomes visible before the catalog's signature, its expiry, and the
 digests of manifest and archive are verified. What is published beside the
 image as settings (ports, binds, bridges) is shown, and installed to
-/etc/systemd/nspawn only with --accept-settings.
+/etc/systemd/nspawn only with --accept-settings, or when somebody at the
+terminal says yes.
+
+What the flags of the network ask for is checked before the download: that the
+bridge and what is to be shared are there, that no other machine has the address
+or the port, that this host's systemd knows the settings. Ports, binds and the
+bridge are written to /etc/systemd/nspawn/NAME.nspawn, which systemd-nspawn@NAME
+obeys; the address to /etc/systemd/network/05-hatchery-host0.network in the
+machine. `hatchery remove NAME` takes all of it back. An existing machine is
+only changed with --force.
+
+A lab in two commands, as root:
+  hatchery host bridge br0 172.23.0.1/24               once on a host
+  hatchery import debian --as web --limit 16G --bridge br0 \\
+      --address 172.23.0.2/24 --dns 9.9.9.9 --port tcp:8080:80 \\
+      --bind /srv/www:/srv/http:ro --enable --start
+Others then reach the machine's port 80 at this host's port 8080 (this host
+itself at its own address, not at 127.0.0.1).
 
 Examples:
   hatchery import debian                               as the configuration says
@@ -58,15 +74,7 @@ pub(crate) struct Arguments {
     /// Where the pool's unit is written; for tests
     #[arg(long, value_name = "DIR", default_value = UNITS, hide = true)]
     units: PathBuf,
-    /// A port of this host that leads into the machine, such as tcp:8080:80; may be given
-    /// several times
-    #[arg(long, value_name = "PORT", value_parser = Port::from_str)]
-    port: Vec<Port>,
-    /// A file or folder to share with the machine: SOURCE[:TARGET[:ro]]; may be given several
-    /// times
-    #[arg(long, value_name = "PATHS", value_parser = Bind::from_str)]
-    bind: Vec<Bind>,
-    /// Install the settings that are published beside the image
+    /// Install the settings that are published beside the image, without asking
     #[arg(long)]
     accept_settings: bool,
     /// Replace a machine of this name, in one step; it is kept for `hatchery rollback`
@@ -81,6 +89,8 @@ pub(crate) struct Arguments {
     /// Where downloads are kept
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    network: Network,
     #[command(flatten)]
     source: Source,
     #[command(flatten)]
@@ -98,9 +108,21 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<
             repository,
             ..request.clone()
         };
-        Ok(import(&request, terminal.progress())?)
+        let consent = |text: &str| agrees(text, &request.machine, terminal);
+        Ok(import_asking(&request, &consent, terminal.progress())?)
     })?;
     terminal.result(&imported, human)
+}
+
+/// Whether a person agrees to the settings of an image; nobody is asked where
+/// there is no terminal, with `--json` and with `-q`, and then nobody does.
+fn agrees(text: &str, machine: &MachineName, terminal: &Terminal) -> bool {
+    let mut shown = "The image comes with these settings for systemd-nspawn:\n\n".to_owned();
+    for line in text.lines() {
+        shown.push_str(&format!("  {line}\n"));
+    }
+    let question = format!("Install them for {machine}? [y/N] ");
+    terminal.asks(&shown, &question).unwrap_or(false)
 }
 
 impl Arguments {
@@ -120,11 +142,8 @@ impl Arguments {
             places,
             limit: self.limit.unwrap_or_default(),
             accept_settings: self.accept_settings,
-            own_settings: Nspawn {
-                ports: self.port.clone(),
-                binds: self.bind.clone(),
-                ..Nspawn::default()
-            },
+            own_settings: self.network.settings(),
+            network: self.network.request(),
             force: self.force,
             accept_unsuitable: self.accept_unsuitable,
             threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
@@ -165,9 +184,39 @@ fn human(imported: &Imported) -> String {
             imported.machine
         ));
     }
-    text.push_str(&format!(
-        "start it: machinectl start {}\n",
-        imported.machine
-    ));
+    if let Some(network) = &imported.network {
+        text.push_str(&of_network(network));
+    }
+    if imported.enabled {
+        text.push_str("it starts whenever this host boots\n");
+    }
+    text.push_str(&match (imported.started, &imported.machine) {
+        (true, name) => format!("it runs: machinectl shell {name}\n"),
+        (false, name) => format!("start it: machinectl start {name}\n"),
+    });
+    text
+}
+
+fn of_network(network: &Host0) -> String {
+    let words = |values: Vec<String>| values.join(" ");
+    let mut text = String::new();
+    for (what, values) in [
+        (
+            "address",
+            words(network.address.iter().map(ToString::to_string).collect()),
+        ),
+        (
+            "gateway",
+            words(network.gateway.iter().map(ToString::to_string).collect()),
+        ),
+        (
+            "DNS",
+            words(network.dns.iter().map(ToString::to_string).collect()),
+        ),
+    ] {
+        if !values.is_empty() {
+            text.push_str(&format!("{what}: {values}\n"));
+        }
+    }
     text
 }

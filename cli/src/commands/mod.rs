@@ -11,6 +11,8 @@ pub(crate) mod completions;
 #[cfg(feature = "import")]
 pub(crate) mod gc;
 #[cfg(feature = "import")]
+pub(crate) mod host;
+#[cfg(feature = "import")]
 pub(crate) mod import;
 pub(crate) mod key;
 #[cfg(feature = "import")]
@@ -18,6 +20,8 @@ pub(crate) mod limit;
 #[cfg(feature = "import")]
 pub(crate) mod list;
 pub(crate) mod man;
+#[cfg(feature = "import")]
+mod network;
 #[cfg(feature = "import")]
 mod places;
 #[cfg(feature = "build")]

@@ -5,19 +5,26 @@ use crate::terminal::Terminal;
 use clap::Args;
 use hatchery_image::MachineName;
 use hatchery_importer::remove::{Removed, remove};
+use hatchery_importer::unit;
 
 /// What it takes.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-A machine that runs is not removed. Settings that were changed since they were
-installed are left, and said.
+A machine that runs is not removed, unless --stop stops it first. What an import
+wrote goes with it: settings, ports and binds, and that it starts whenever the
+host boots. Settings that were changed since they were installed are left, and
+said.
 
 Examples:
-  hatchery remove web")]
+  hatchery remove web
+  hatchery remove web --stop")]
 pub(crate) struct Arguments {
     /// The machine
     #[arg(value_name = "MACHINE")]
     machine: MachineName,
+    /// Stop the machine first, if it runs
+    #[arg(long)]
+    stop: bool,
     #[command(flatten)]
     places: HostPlaces,
 }
@@ -25,6 +32,9 @@ pub(crate) struct Arguments {
 /// Does it.
 pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<()> {
     let places = arguments.places.places()?;
+    if arguments.stop {
+        unit::stop(&arguments.machine, &places)?;
+    }
     let removed = remove(&arguments.machine, &places, terminal.progress())?;
     terminal.result(&removed, human)
 }
@@ -36,6 +46,9 @@ fn human(removed: &Removed) -> String {
     }
     if let Some(path) = &removed.settings {
         text.push_str(&format!("and its settings {}\n", path.display()));
+    }
+    if removed.disabled {
+        text.push_str("it no longer starts whenever this host boots\n");
     }
     if let Some(path) = &removed.kept_settings {
         let path = path.display();

@@ -172,6 +172,7 @@ fn of_builder(_: &(dyn Error + 'static)) -> Option<Code> {
 
 #[cfg(feature = "import")]
 fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
+    use hatchery_importer::bridge::BridgeError as B;
     use hatchery_importer::check::CheckError;
     use hatchery_importer::config::ConfigError;
     use hatchery_importer::import::Kind;
@@ -181,6 +182,7 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
     use hatchery_importer::repository::RepositoryError;
     use hatchery_importer::status::StatusError;
     use hatchery_importer::tables::TablesError;
+    use hatchery_importer::unit::UnitError;
     use hatchery_importer::{ImportError, RemoveError, RollbackError, VerifyError};
     let of_kind = |kind: Kind| match kind {
         Kind::Trust => Some(Code::Trust),
@@ -189,6 +191,11 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
         Kind::Host => Some(Code::Host),
         Kind::Interrupted => Some(Code::Interrupted),
         Kind::Other => None,
+    };
+    let unit = |error: &UnitError| match error {
+        UnitError::StillRunning { .. } => Some(Code::Conflict),
+        UnitError::Machines(_) => None,
+        _ => Some(Code::Host),
     };
     let remove = |error: &RemoveError| match error {
         RemoveError::NotFound { .. }
@@ -229,6 +236,15 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
         L::Failed { .. } | L::Machines(_) | L::Record(_) => None,
         _ => Some(Code::Host),
     };
+    let bridge = |error: &B| match error {
+        B::Address(_) | B::Small(_) => Some(Code::Usage),
+        B::Overlap { .. } | B::Foreign(_) | B::Exists { .. } | B::Other { .. } => {
+            Some(Code::Conflict)
+        }
+        B::NotFound(_) | B::Used { .. } => Some(Code::Conflict),
+        B::NoSystemd | B::Run { .. } => Some(Code::Host),
+        B::Failed { .. } | B::Write(_) => None,
+    };
     let pool = |error: &P| match error {
         P::TooSmall(_) | P::Path(_) => Some(Code::Usage),
         P::Failed { .. } | P::Unit(_) | P::Machines(_) => None,
@@ -242,9 +258,11 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
         .or_else(|| cause.downcast_ref().and_then(remote))
         .or_else(|| cause.downcast_ref().and_then(repository))
         .or_else(|| cause.downcast_ref().and_then(limit))
+        .or_else(|| cause.downcast_ref().and_then(bridge))
         .or_else(|| cause.downcast_ref().and_then(pool))
         .or_else(|| cause.downcast_ref().and_then(status))
         .or_else(|| cause.downcast_ref().and_then(remove))
+        .or_else(|| cause.downcast_ref().and_then(unit))
         .or_else(|| cause.downcast_ref().and_then(rollback))
         .or_else(|| cause.downcast_ref().and_then(verify))
         .or_else(|| cause.downcast_ref().and_then(config))

@@ -26,9 +26,10 @@ pub(crate) enum Style {
 }
 
 /// Whether what a stage says about itself is always shown: what is changed
-/// about the host's disks, which nobody should learn only afterwards.
+/// about the host's disks, and what of the host a machine gets, which nobody
+/// should learn only afterwards.
 fn is_announcement(stage: Stage) -> bool {
-    matches!(stage, Stage::Limit)
+    matches!(stage, Stage::Limit | Stage::Network)
 }
 
 /// A progress that shows its events in a style. `verbose` adds the messages

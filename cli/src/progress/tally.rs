@@ -125,6 +125,7 @@ pub(crate) fn name(stage: Stage) -> &'static str {
         Stage::Unpack => "unpack",
         Stage::Configure => "configure",
         Stage::Settings => "settings",
+        Stage::Network => "network",
         Stage::Lint => "lint",
         Stage::Pack => "pack",
         Stage::Sign => "sign",

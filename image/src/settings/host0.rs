@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
 /// Where networkd looks for it, relative to the root.
@@ -154,26 +154,34 @@ impl IpPrefix {
         self.address
     }
 
-    /// The length of the prefix, in bits.
+    /// The length of the network's prefix, in bits.
     #[must_use]
     pub const fn length(self) -> u8 {
         self.length
     }
 
-    /// Whether a host can have the address: it is neither the network's own
-    /// nor the one of all its hosts.
+    /// Whether a machine can have this address: not that of the network
+    /// itself or of everybody in it, where there are such, and none that is
+    /// loopback, multicast or unspecified.
     #[must_use]
-    pub fn is_of_a_host(self) -> bool {
-        let IpAddr::V4(address) = self.address else {
-            return !self.address.is_multicast() && !self.address.is_unspecified();
-        };
-        if address.is_multicast() || address.is_unspecified() || address.is_broadcast() {
+    pub fn is_host(self) -> bool {
+        let address = self.address;
+        if address.is_unspecified() || address.is_loopback() || address.is_multicast() {
             return false;
         }
-        // In a /31 and a /32 both ends are hosts (RFC 3021).
-        let host = u32::MAX.checked_shr(u32::from(self.length)).unwrap_or(0);
-        let own = address.to_bits() & host;
-        self.length >= 31 || (own != 0 && own != host)
+        match address {
+            // RFC 3021: in a /31 both are hosts'.
+            IpAddr::V4(a) => {
+                let hosts = u32::MAX.checked_shr(self.length.into()).unwrap_or(0);
+                let own = a.to_bits() & hosts;
+                a != Ipv4Addr::BROADCAST && (self.length > 30 || (own != 0 && own != hosts))
+            }
+            // RFC 4291, 2.6.1: that of all zeros is any router's.
+            IpAddr::V6(a) => {
+                let hosts = u128::MAX.checked_shr(self.length.into()).unwrap_or(0);
+                self.length > 126 || a.to_bits() & hosts != 0
+            }
+        }
     }
 
     /// Whether `other` lies in the same network.
@@ -361,6 +369,33 @@ mod tests {
         host0(r#"{"address": ["10.0.0.2/24", "fd00::2/64"], "gateway": ["10.0.0.1", "fe80::1"]}"#)
             .check()
             .unwrap();
+    }
+
+    #[test]
+    fn addresses_that_no_machine_can_have() {
+        let is_host = |text: &str| text.parse::<IpPrefix>().unwrap().is_host();
+        for good in [
+            "10.0.0.2/24",
+            "10.0.0.0/31",
+            "10.0.0.1/32",
+            "fd00::2/64",
+            "fd00::/127",
+        ] {
+            assert!(is_host(good), "{good}");
+        }
+        for bad in [
+            "10.0.0.0/24",
+            "10.0.0.255/24",
+            "0.0.0.0/0",
+            "255.255.255.255/32",
+            "127.0.0.1/8",
+            "224.0.0.5/4",
+            "fd00::/64",
+            "::1/128",
+            "ff02::1/64",
+        ] {
+            assert!(!is_host(bad), "{bad}");
+        }
     }
 
     #[test]

@@ -20,9 +20,9 @@ pub(super) struct Route {
 /// The first route other than a default one and those of `link` itself that
 /// shares addresses with `address`.
 pub(super) fn overlap(proc: &Path, address: IpPrefix, link: &str) -> io::Result<Option<Route>> {
-    let routes =
-        v4(&read(&proc.join("net/route"))?).chain(v6(&read(&proc.join("net/ipv6_route"))?));
-    let found: Vec<Route> = routes.take(ROUTES_MAX).collect();
+    let old = read(&proc.join("net/route"))?;
+    let new = read(&proc.join("net/ipv6_route"))?;
+    let found: Vec<Route> = v4(&old).chain(v6(&new)).take(ROUTES_MAX).collect();
     Ok(found.into_iter().find(|route| {
         let net = route.network;
         net.length() > 0

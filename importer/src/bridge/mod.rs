@@ -116,7 +116,7 @@ pub fn make(
         Some(record) => record.forwarded_before,
         None => forwards(bridge.address.address(), folders)?,
     };
-    let say = |text: String| progress.message(Stage::Settings, text);
+    let say = |text: String| progress.message(Stage::Network, text);
     for (path, _) in &files {
         say(format!("writes {}", path.display()));
     }
@@ -150,11 +150,11 @@ fn bring_up(
 ) -> Result<bool, BridgeError> {
     let failed = |doing| move |source| BridgeError::Run { doing, source };
     if networkd::runs() {
-        progress.message(Stage::Settings, "has systemd-networkd read its files again");
+        progress.message(Stage::Network, "has systemd-networkd read its files again");
         networkd::reload(version).map_err(failed("have systemd-networkd read its files"))?;
     } else if enable && networkd::has_systemd() {
         progress.message(
-            Stage::Settings,
+            Stage::Network,
             "starts systemd-networkd, now and at each boot",
         );
         networkd::enable().map_err(failed("start systemd-networkd"))?;
@@ -198,7 +198,7 @@ pub fn unmake(name: &str, folders: &Folders, progress: &Progress) -> Result<Unma
         stopped_forwarding: false,
     };
     for file in &record.files {
-        progress.message(Stage::Remove, format!("removes {}", file.path.display()));
+        progress.message(Stage::Network, format!("removes {}", file.path.display()));
         match take(file)? {
             true => unmade.removed.push(file.path.clone()),
             false => unmade.kept.push(file.path.clone()),
@@ -249,7 +249,7 @@ fn possible(
     folders: &Folders,
 ) -> Result<Option<BridgeRecord>, BridgeError> {
     let (name, address) = (bridge.name.to_string(), bridge.address);
-    if !address.is_of_a_host() {
+    if !address.is_host() {
         return Err(BridgeError::Address(address.to_string()));
     }
     let most = if address.address().is_ipv4() { 30 } else { 126 };

@@ -1,7 +1,7 @@
 //! What is refused before anything is downloaded.
 
 use super::error::ImportError;
-use super::request::{DiskLimit, ImportRequest};
+use super::request::{Consent, DiskLimit, ImportRequest};
 use crate::exchange;
 use crate::hold::Hold;
 use crate::host::Host;
@@ -9,9 +9,10 @@ use crate::image::{Image, ImageError};
 use crate::leftovers;
 use crate::lock::{LockError, MachineLock};
 use crate::machines::Machines;
+use crate::network::{self, Plan};
 use crate::record::{Record, Records};
 use crate::{limit, settings, space};
-use hatchery_image::progress::Progress;
+use hatchery_image::progress::{Progress, Stage};
 use hatchery_image::settings::Nspawn;
 use hatchery_transfer::{Cache, Client};
 use std::error::Error;
@@ -127,7 +128,7 @@ pub(super) struct Wanted {
 pub(super) fn settings(
     image: &Image,
     records: &Records,
-    request: &ImportRequest,
+    (request, consent): (&ImportRequest, Consent<'_>),
     client: &Client,
     progress: &Progress,
 ) -> Result<Wanted, ImportError> {
@@ -140,7 +141,12 @@ pub(super) fn settings(
         }
         result => result?,
     };
-    let installed = merged(offered.as_deref(), request)?;
+    let is_accepted = request.accept_settings || offered.as_deref().is_some_and(consent);
+    if offered.is_some() && !is_accepted {
+        let text = "the settings beside the image are not taken; --accept-settings does";
+        progress.message(Stage::Network, text);
+    }
+    let installed = merged(offered.as_deref().filter(|_| is_accepted), request)?;
     if let Some(text) = &installed {
         let before = records.find(&request.machine)?.and_then(|r| r.settings);
         let path = request.places.settings_of(&request.machine);
@@ -151,18 +157,34 @@ pub(super) fn settings(
 
 /// What is to be installed: the image's settings, if they were accepted, and
 /// the administrator's own.
-fn merged(offered: Option<&str>, request: &ImportRequest) -> Result<Option<String>, ImportError> {
-    let accepted = offered.filter(|_| request.accept_settings);
+fn merged(accepted: Option<&str>, request: &ImportRequest) -> Result<Option<String>, ImportError> {
     let own = &request.own_settings;
     if own.is_empty() {
         return Ok(accepted.map(str::to_owned));
     }
-    let mut merged = match accepted {
+    let image = match accepted {
         Some(text) => Nspawn::parse(text)?,
         None => Nspawn::default(),
     };
-    merged.ports.extend_from_slice(&own.ports);
-    merged.binds.extend_from_slice(&own.binds);
+    let merged = network::merged(image, own);
     merged.check().map_err(ImportError::Contradiction)?;
     Ok(Some(merged.render()))
+}
+
+/// Refuses a network that this host cannot give the machine, and says what
+/// will be done for it.
+pub(super) fn network(
+    machines: &Machines,
+    settings: &Wanted,
+    request: &ImportRequest,
+    progress: &Progress,
+) -> Result<Plan, ImportError> {
+    let (name, places) = (&request.machine, &request.places);
+    let installed = settings.installed.as_deref().map(Nspawn::parse);
+    let installed = installed.transpose()?;
+    let effective = installed.clone().unwrap_or_default();
+    let plan = network::check(name, &request.network, &effective, (machines, places))?;
+    let asked = (&request.network, &plan);
+    network::announce(name, asked, installed.as_ref(), places, progress);
+    Ok(plan)
 }

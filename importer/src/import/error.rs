@@ -9,11 +9,13 @@ use crate::image::ImageError;
 use crate::limit::LimitError;
 use crate::lock::LockError;
 use crate::machines::MachinesError;
+use crate::network::NetworkError;
 use crate::record::RecordError;
 use crate::repository::RepositoryError;
 use crate::settings::SettingsError;
 use crate::space::SpaceError;
 use crate::tables::TablesError;
+use crate::unit::UnitError;
 use crate::unpack::{Failure, UnpackError};
 use hatchery_image::MachineName;
 use hatchery_image::catalog::LookupError;
@@ -94,6 +96,12 @@ pub enum ImportError {
     /// The image's settings cannot be read again.
     #[error("cannot read the settings of the image")]
     Nspawn(#[from] NspawnError),
+    /// The network cannot be as it was asked for.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// It was imported, and is not enabled or not started.
+    #[error(transparent)]
+    Unit(#[from] UnitError),
     /// The hidden tree cannot be made.
     #[error("cannot make the machine's tree")]
     Staging(#[source] DurableError),
@@ -190,7 +198,10 @@ impl ImportError {
             | Self::Lock(LockError::Busy { .. })
             | Self::Contradiction(_)
             | Self::Settings(SettingsError::Exist { .. }) => Kind::Conflict,
-            Self::Unsuitable { .. }
+            Self::Network(error) if error.is_conflict() => Kind::Conflict,
+            Self::Network(_)
+            | Self::Unit(_)
+            | Self::Unsuitable { .. }
             | Self::Space(_)
             | Self::OverLimit { .. }
             | Self::Unpack {

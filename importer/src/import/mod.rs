@@ -13,13 +13,14 @@ mod request;
 mod show;
 
 pub use error::{ImportError, Kind};
-pub use request::{DiskLimit, ImportRequest, Imported, Settings};
+pub use request::{Consent, DiskLimit, ImportRequest, Imported, Settings};
 
 use crate::image::{self, Image};
 use crate::machines::Machines;
-use crate::record::{Record, Records};
+use crate::network::{self, Plan};
+use crate::record::{Record, Records, WrittenFile};
 use crate::unpack::{self, Failure, Unpacking, Way};
-use crate::{limit, repository};
+use crate::{limit, repository, unit};
 use hatchery_image::Verified;
 use hatchery_image::catalog::Catalog;
 use hatchery_image::durable::Staging;
@@ -28,12 +29,27 @@ use hatchery_transfer::{Cache, Client, Driver};
 use std::fs::File;
 use std::path::Path;
 
-/// Imports an image as a machine.
+/// Imports an image as a machine. The settings beside the image are taken if
+/// the request says so.
+///
+/// # Errors
+/// As [`import_asking`].
+pub fn import(request: &ImportRequest, progress: &Progress) -> Result<Imported, ImportError> {
+    import_asking(request, &|_| false, progress)
+}
+
+/// Imports an image as a machine. The settings beside it are taken if the
+/// request says so, or else if `consent` does, which is asked before the
+/// download.
 ///
 /// # Errors
 /// Which step failed and why. Nothing is left of a failed import but what was
-/// downloaded.
-pub fn import(request: &ImportRequest, progress: &Progress) -> Result<Imported, ImportError> {
+/// downloaded; a machine whose unit alone failed is there and whole.
+pub fn import_asking(
+    request: &ImportRequest,
+    consent: Consent<'_>,
+    progress: &Progress,
+) -> Result<Imported, ImportError> {
     let places = &request.places;
     let machines = Machines::open(&places.machines)?;
     let records = places.records();
@@ -48,25 +64,37 @@ pub fn import(request: &ImportRequest, progress: &Progress) -> Result<Imported, 
         request.now,
         progress,
     )?;
-    let _lock = early::claim(&machines, &records, request)?;
+    let lock = early::claim(&machines, &records, request)?;
     let image = find(&catalog, request, &client, progress)?;
 
     // Whatever can be refused is refused before the download.
     early::refuse(&machines, &cache, &image, request)?;
-    let settings = early::settings(&image, &records, request, &client, progress)?;
+    let asked = (request, consent);
+    let settings = early::settings(&image, &records, asked, &client, progress)?;
+    let plan = early::network(&machines, &settings, request, progress)?;
 
     // Hidden, limited before the first byte, and whole.
     let (staging, archive, limit) = fill(&machines, &image, (&client, &cache), request, progress)?;
+    let written = write_network(staging.path(), &plan, request, progress)?;
     progress.check().map_err(ImportError::Interrupted)?;
 
     // Shown: settings, tree, record.
     let path = machines.path(&request.machine);
-    let record = new_record(&catalog, &image, &path, limit, request);
+    let network = (!written.is_empty()).then_some(plan.host0);
+    let record = Record {
+        network: network.clone(),
+        written,
+        ..new_record(&catalog, &image, &path, limit, request)
+    };
     let held = show::remember(&image, &archive, request)?;
     let text = settings.installed.as_deref();
     let replaced = show::show(staging, record, text, &machines, request, &held)?;
     drop(held);
     image.forget_archive(&cache);
+
+    // Its unit, once it is whole: systemd-nspawn takes the lock itself.
+    drop(lock);
+    run_unit(request)?;
     Ok(Imported {
         machine: request.machine.clone(),
         path,
@@ -75,7 +103,35 @@ pub fn import(request: &ImportRequest, progress: &Progress) -> Result<Imported, 
         limit,
         settings: shown(settings, request),
         replaced,
+        network,
+        enabled: request.network.enable,
+        started: request.network.start,
     })
+}
+
+/// Enables and starts the machine, as the request says.
+fn run_unit(request: &ImportRequest) -> Result<(), ImportError> {
+    if request.network.enable {
+        unit::enable(&request.machine)?;
+    }
+    if request.network.start {
+        unit::start(&request.machine)?;
+    }
+    Ok(())
+}
+
+/// The machine's own network, in the tree that is not shown yet.
+fn write_network(
+    tree: &Path,
+    plan: &Plan,
+    request: &ImportRequest,
+    progress: &Progress,
+) -> Result<Vec<WrittenFile>, ImportError> {
+    let (written, warnings) = network::write(tree, &plan.host0, request.now.as_second())?;
+    for line in warnings {
+        progress.warn(line);
+    }
+    Ok(written)
 }
 
 /// What is said about the settings.
@@ -203,5 +259,7 @@ fn new_record(
         limit,
         settings: None,
         written: Vec::new(),
+        network: None,
+        enabled: request.network.enable,
     }
 }

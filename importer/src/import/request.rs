@@ -1,7 +1,7 @@
 //! What an import is asked for, and what it answers.
 
-use crate::{Places, Reference, Repository};
-use hatchery_image::settings::Nspawn;
+use crate::{NetworkRequest, Places, Reference, Repository};
+use hatchery_image::settings::{Host0, Nspawn};
 use hatchery_image::{Architecture, Fingerprint, MachineName, Version};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -28,6 +28,8 @@ pub struct ImportRequest {
     /// Settings of the administrator's own, such as ports and binds, that are
     /// installed with or without those of the image.
     pub own_settings: Nspawn,
+    /// The machine's network inside, and whether it is enabled and started.
+    pub network: NetworkRequest,
     /// Replace a machine of this name.
     pub force: bool,
     /// Import an image that this host cannot boot.
@@ -69,7 +71,17 @@ pub struct Imported {
     pub settings: Option<Settings>,
     /// Whether a machine was replaced.
     pub replaced: bool,
+    /// Its network, if one was written into it.
+    pub network: Option<Host0>,
+    /// Whether it is enabled.
+    pub enabled: bool,
+    /// Whether it was started.
+    pub started: bool,
 }
+
+/// Asks whether the settings that an image suggests, of this text, are to be
+/// installed.
+pub type Consent<'a> = &'a dyn Fn(&str) -> bool;
 
 /// Settings of a machine: those that were installed, or else those that are
 /// published beside the image and were not.

@@ -54,6 +54,8 @@ pub(super) fn show(
     // Settings of the machine that is replaced are still ours to remove.
     let before = goes.record.as_ref().and_then(|r| r.settings.clone());
     record.settings = installed.or(before.filter(|_| replaces));
+    // So is its unit, whichever generation enabled it.
+    record.enabled |= goes.record.as_ref().is_some_and(|r| r.enabled);
     let comes = Generation {
         tree: TreeId::of(staging.path())?,
         record: Some(record),

@@ -5,7 +5,9 @@ use hatchery_image::catalog::Stale;
 use hatchery_image::files::ImageFiles;
 use hatchery_image::settings::Nspawn;
 use hatchery_image::{Architecture, Keyring, Manifest, Progress};
-use hatchery_importer::{DiskLimit, ImportError, ImportRequest, Imported, Places, Repository};
+use hatchery_importer::{
+    DiskLimit, ImportError, ImportRequest, Imported, NetworkRequest, Places, Repository,
+};
 use hatchery_mirror::Signing;
 use hatchery_tests::lab::{noise, pack_tree};
 use hatchery_transfer::Location;
@@ -105,6 +107,7 @@ impl Street {
             limit: DiskLimit::Suggested,
             accept_settings: false,
             own_settings: Nspawn::default(),
+            network: NetworkRequest::default(),
             force: false,
             accept_unsuitable: false,
             threads: 2,

@@ -6,6 +6,7 @@ mod btrfs;
 pub(crate) mod fixture;
 mod gc;
 mod killed;
+mod network;
 mod refused;
 mod reluctant;
 mod rollback;
@@ -211,13 +212,15 @@ fn ports_and_binds_are_installed_with_or_without_the_image_settings() {
     let path = street.places().settings.join("m.nspawn");
     let mut request = street.request();
     request.own_settings.ports = vec!["tcp:8080:80".parse().unwrap()];
-    request.own_settings.binds = vec!["/srv/www:/srv/http:ro".parse().unwrap()];
-    let own = "BindReadOnly=/srv/www:/srv/http\n";
+    let shared = tempfile::tempdir().unwrap();
+    let shared = shared.path().to_str().unwrap();
+    request.own_settings.binds = vec![format!("{shared}:/srv/http:ro").parse().unwrap()];
+    let own = format!("BindReadOnly={shared}:/srv/http\n");
     let imported = import(&request).unwrap();
     let text = fs::read_to_string(&path).unwrap();
     assert_eq!(imported.settings.unwrap().text, text);
     assert!(
-        text.contains(own) && text.contains("Port=tcp:8080:80\n"),
+        text.contains(&own) && text.contains("Port=tcp:8080:80\n"),
         "{text}"
     );
     assert!(!text.contains("Boot="), "{text}");
@@ -227,7 +230,7 @@ fn ports_and_binds_are_installed_with_or_without_the_image_settings() {
     request.accept_settings = true;
     import(&request).unwrap();
     let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains(own) && text.contains("Boot=yes\n"), "{text}");
+    assert!(text.contains(&own) && text.contains("Boot=yes\n"), "{text}");
     request.own_settings.ports.push("8080".parse().unwrap());
     let error = import(&request).unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict, "{error}");
