@@ -144,7 +144,7 @@ fn what_others_have_is_left_alone() {
         "no address of a host",
     );
     refused(&["bridge", "br7", "172.23.7.1/31"], "no room");
-    host.inside(&["ip", "link", "add", "br7", "type", "dummy"])
+    host.inside(&["ip", "link", "add", "br7", "type", "bridge"])
         .unwrap();
     refused(&["bridge", "br7", "172.23.7.1/24"], "did not make");
     host.inside(&["ip", "address", "add", "172.23.7.9/16", "dev", "br7"])
@@ -180,7 +180,7 @@ fn a_firewall_that_drops_is_said_with_what_opens_it() {
     for rules in [
         "add table inet fw",
         "add chain inet fw in { type filter hook input priority 0; policy drop; }",
-        "add chain inet fw fwd { type filter hook forward priority 0; policy drop; }",
+        "add chain inet fw through { type filter hook forward priority 0; policy drop; }",
     ] {
         host.inside(&["nft", rules]).unwrap();
     }

@@ -180,11 +180,11 @@ fn shell(folder: &Path, script: &str) {
 /// A tree of large and small files that do not compress.
 fn large_tree(root: &Path) {
     fs::create_dir(root).unwrap();
-    let noise = noise(24 << 20);
+    let noise = noise(18 << 20);
     for index in 0..4 {
         fs::write(root.join(format!("large-{index}")), &noise[index..]).unwrap();
     }
-    for index in 0..2000 {
+    for index in 0..1000 {
         let at = index * 10_000;
         fs::write(root.join(format!("small-{index}")), &noise[at..at + 9000]).unwrap();
     }
@@ -200,7 +200,6 @@ fn frames_of_the_highest_level_and_streams_of_every_window() {
     large_tree(&at("tree"));
     shell(folder.path(), "tar -cf tar tree");
     for (name, line) in [
-        ("zstd -3", "zstd -q -3"),
         ("zstd --long=26", "zstd -q -3 --long=26"),
         ("zstd --ultra -20", "zstd -q -1 --zstd=wlog=26"),
     ] {
@@ -282,19 +281,19 @@ fn tar(path: &Path, write: impl FnOnce(&mut dyn Write)) {
 }
 
 #[test]
-fn a_million_entries() {
+fn entries_by_the_hundred_thousand() {
     if !require(&NEEDS) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tar.zst");
     tar(&path, |out| {
-        for n in 0..1_000_000 {
+        for n in 0..200_000 {
             out.write_all(&header(&format!("{}/{n}", n / 1000), b'0', 0, ""))
                 .unwrap();
         }
     });
-    succeeds("a million small files", &path, ArchiveFormat::TarZst);
+    succeeds("200000 small files", &path, ArchiveFormat::TarZst);
 }
 
 #[test]
@@ -356,11 +355,11 @@ fn a_file_of_ten_thousand_holes_and_bombs() {
         "zeros",
     );
     tar(&at("headers.zst"), |out| {
-        let records = format!("1000000 comment={}\n", "x".repeat(1_000_000 - 17));
+        let records = format!("999000 comment={}\n", "x".repeat(999_000 - 16));
         for n in 0..10_000 {
-            out.write_all(&header("pax", b'x', 1_000_000, "")).unwrap();
+            out.write_all(&header("pax", b'x', 999_000, "")).unwrap();
             out.write_all(records.as_bytes()).unwrap();
-            out.write_all(&[0; 448]).unwrap();
+            out.write_all(&[0; 424]).unwrap();
             out.write_all(&header(&format!("{n}"), b'5', 0, ""))
                 .unwrap();
         }

@@ -14,12 +14,15 @@ use std::fs;
 /// A tree or a lock cannot be removed.
 pub(crate) fn sweep(machines: &Machines, places: &Places) -> Result<(), MachinesError> {
     machines.sweep()?;
-    let state = ["machines", "exchange", "previous", "images", "repositories"]
-        .map(|name| places.state.join(name));
+    let state = ["machines", "exchange", "previous", "repositories"];
+    let state = state.map(|name| places.state.join(name));
     for folder in state.iter().chain([&places.settings]) {
         // Absent folders hold nothing. A file that stays only takes space,
         // and none of ours beside these files is a folder with something in.
         let _ = durable::sweep(folder, |path| fs::remove_dir(path));
     }
+    // What is remembered of an image is a folder with files.
+    let images = places.state.join("images");
+    let _ = durable::sweep(&images, |path| fs::remove_dir_all(path));
     Ok(())
 }

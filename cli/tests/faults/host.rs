@@ -9,8 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What hidden names in the machines directory contain that may stay after a
-/// run. None may today; one that keeps something on purpose is added here.
-const MAY_STAY: &[&str] = &[];
+/// run: the tree that was replaced is kept for a rollback.
+const MAY_STAY: &[&str] = &[".previous-"];
 
 /// How an import is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,8 @@ impl<'r> Host<'r> {
             arguments.extend(["--limit", "1G"].map(str::to_owned));
         }
         if self.wish.settings {
-            let port = format!("tcp:808{version}:80");
+            // A port of the host is one machine's.
+            let port = format!("tcp:8{}8{version}:80", machine.len());
             let settings = [
                 "--accept-settings",
                 "--bind",
@@ -170,7 +171,7 @@ impl<'r> Host<'r> {
         }
         for folder in ["nspawn", "state"] {
             for name in portrait::names(&self.path(folder)) {
-                if name.contains(".#") || name.starts_with("pending/m") {
+                if name.contains(".#") || name.starts_with("exchange/m") {
                     left.push(format!("{folder}/{name}"));
                 }
             }

@@ -71,15 +71,21 @@ pub(crate) fn exchange(
         places,
     };
     let journals = Journals::beneath(&places.state);
-    journals.write(name, journal)?;
+    if let Err(error) = journals.write(name, journal) {
+        // It may be there although it could not be made lasting.
+        let _ = journals.remove(name);
+        return Err(error);
+    }
     let done = bring(&journal.hidden)
         .and_then(|()| steps.settings(&journal.comes))
         .and_then(|()| steps.switch())
         .and_then(|()| steps.forward());
     match done {
         Ok(older) => {
-            journals.remove(name)?;
-            remove(older, journal)
+            // All of it is there and lasting. A journal that stays is found to
+            // be done by the next one, and a hidden tree is swept by it.
+            let _ = journals.remove(name).and_then(|()| remove(older, journal));
+            Ok(())
         }
         Err(error) => {
             // What cannot be taken back now is by the next one.

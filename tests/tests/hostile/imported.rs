@@ -94,7 +94,9 @@ fn nothing_is_left_of_an_import_that_was_refused() {
             case.name
         );
         assert!(text.contains(what), "{}: {text}", case.name);
-        assert_ne!(error.kind(), Kind::Trust, "{}", case.name);
+        // A table that lies of a frame's digest is as good as another archive.
+        let differs = case.name == "table-digest-of-a-frame";
+        assert_eq!(error.kind() == Kind::Trust, differs, "{}", case.name);
         street.assert_nothing_left();
         assert_eq!(yard.changed(), [""; 0], "{}", case.name);
         assert!(!Path::new("/tmp/hostile-evil").exists());

@@ -351,10 +351,7 @@ fn a_disk_limit_where_none_can_be_set_before_the_download() {
     request.limit = DiskLimit::Bytes(16 << 30);
     let error = import(&request).unwrap_err();
     assert!(matches!(error, ImportError::Limit(_)), "{}", chain(&error));
-    assert!(
-        error.to_string().contains("import without a limit"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("do without a limit"), "{error}");
     assert_eq!(fs::read_dir(&request.places.machines).unwrap().count(), 0);
 }
 
