@@ -47,7 +47,7 @@ enum NameError {
     Settings {
         path: PathBuf,
         #[source]
-        source: NetError,
+        source: Box<NetError>,
     },
     #[error("{host:?} is no host name")]
     NotAName { host: String },
@@ -55,7 +55,7 @@ enum NameError {
     Unknown {
         host: String,
         #[source]
-        source: NetError,
+        source: Box<NetError>,
     },
     #[error(
         "cannot look up {host}: {path} names no server and 127.0.0.1 knows no answer; write a line nameserver ADDRESS to it, or the host to /etc/hosts"
@@ -64,7 +64,7 @@ enum NameError {
         host: String,
         path: PathBuf,
         #[source]
-        source: NetError,
+        source: Box<NetError>,
     },
 }
 
@@ -120,11 +120,11 @@ impl Names {
             Err(source) if sources.unnamed => Err(NameError::NoServer {
                 host: host.to_owned(),
                 path: self.settings.clone(),
-                source,
+                source: Box::new(source),
             }),
             Err(source) => Err(NameError::Unknown {
                 host: host.to_owned(),
-                source,
+                source: Box::new(source),
             }),
         }
     }
@@ -146,7 +146,7 @@ impl Names {
         }
         let failed = |source| NameError::Settings {
             path: self.settings.clone(),
-            source,
+            source: Box::new(source),
         };
         let (config, mut options) = parse_resolv_conf(text).map_err(failed)?;
         options.ip_strategy = LookupIpStrategy::Ipv6AndIpv4;
