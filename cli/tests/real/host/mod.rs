@@ -39,3 +39,12 @@ fn inside(host: &booted::Host, machine: &str, command: &str) -> String {
         "systemd-run --quiet --pipe --wait --collect --machine={machine} sh -c '{command}'"
     ))
 }
+
+/// What an import could leave behind: trees, records, settings, units, and
+/// quota groups.
+fn left(host: &booted::Host) -> String {
+    let folders = "/var/lib/machines /var/lib/hatchery /etc/systemd";
+    let files = host.run(&format!("find {folders} -xdev 2>/dev/null | sort"));
+    let groups = host.run("btrfs qgroup show --raw /var/lib/machines 2>/dev/null | cut -d ' ' -f 1");
+    files + &groups
+}

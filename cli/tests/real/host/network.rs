@@ -3,7 +3,7 @@
 use super::booted::Host;
 use super::lan::Lan;
 use super::street::Street;
-use super::{NEEDS, import, inside};
+use super::{NEEDS, import, inside, left};
 use hatchery_tests::require;
 
 /// All that a machine is to be, in one command.
@@ -22,6 +22,7 @@ fn one_command_makes_a_machine_that_answers_the_lan_and_reaches_it() {
     let host = Street::of("bookworm").boot();
     bridge(&host);
     host.run("mkdir /srv/x; echo shared >/srv/x/note");
+    let before = left(&host);
     import(&host, LAB);
     let list = host.run("machinectl list --no-legend");
     assert!(list.starts_with("lab container systemd-nspawn"), "{list}");
@@ -33,6 +34,12 @@ fn one_command_makes_a_machine_that_answers_the_lan_and_reaches_it() {
     from_lan(&host);
     to_lan(&host);
     settings(&host);
+
+    host.run("hatchery remove lab --stop");
+    assert_eq!(left(&host), before);
+    let closed = host.lan().get(&format!("{}:8080", Lan::HOST), "/note");
+    assert!(closed.is_err(), "{closed:?}");
+    assert!(host.tried("machinectl status lab").is_err());
 }
 
 /// The LAN reaches the forwarded port at the host's address, and no other: it
@@ -47,7 +54,7 @@ fn from_lan(host: &Host) {
 
 /// The machine reaches the LAN as if it were the host.
 fn to_lan(host: &Host) {
-    let ask = format!("busybox wget -q -T 5 -O - http://{}:8000/", Lan::OTHER);
+    let ask = format!("busybox wget -q -O - http://{}:8000/", Lan::OTHER);
     let callers = host.lan().serve(8000, "the LAN\n", || {
         assert_eq!(inside(host, "lab", &ask), "the LAN\n");
     });
