@@ -9,6 +9,8 @@ mod key;
 #[cfg(feature = "import")]
 mod machined;
 mod memory;
+#[cfg(all(feature = "import", feature = "serve"))]
+mod network;
 mod old_kernel;
 #[cfg(all(feature = "serve", feature = "import"))]
 mod pool;

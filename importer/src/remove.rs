@@ -129,13 +129,8 @@ pub fn remove(
     let previous = PreviousOnes::beneath(&places.state);
     let is_ours = |kept: &Previous| kept.tree.parent() == Some(machines.root());
     let kept = previous.find(name)?.filter(is_ours);
-    let enabled = |record: &Record| record.enabled;
-    let kept_record = kept.as_ref().and_then(|kept| kept.record.as_ref());
-    let was_enabled = ours.iter().chain(kept_record).any(enabled);
+    let disabled = disable(name, ours.as_ref(), kept.as_ref())?;
     let kept = kept.map(|kept| kept.tree);
-    if was_enabled {
-        unit::disable(name)?;
-    }
     let hidden = hide(&path)?;
     if hidden.is_none() && ours.is_none() && kept.is_none() {
         let root = machines.root().to_owned();
@@ -148,7 +143,7 @@ pub fn remove(
         previous: kept.clone(),
         settings: None,
         kept_settings: None,
-        disabled: was_enabled,
+        disabled,
     };
     if let Some(record) = ours {
         if let Some(installed) = record.settings {
@@ -172,6 +167,22 @@ pub fn remove(
     }
     gc::forget_unused(places)?;
     Ok(removed)
+}
+
+/// Disables the machine's unit, if an import enabled it; whether one did.
+fn disable(
+    name: &MachineName,
+    record: Option<&Record>,
+    kept: Option<&Previous>,
+) -> Result<bool, UnitError> {
+    let mut records = record
+        .into_iter()
+        .chain(kept.and_then(|k| k.record.as_ref()));
+    let is_enabled = records.any(|record| record.enabled);
+    if is_enabled {
+        unit::disable(name)?;
+    }
+    Ok(is_enabled)
 }
 
 /// Renames the machine's tree so that it is no machine any more.

@@ -123,7 +123,7 @@ fn journal(
     places: &Places,
     now: Timestamp,
 ) -> Result<Journal, RollbackError> {
-    let comes = Generation {
+    let mut comes = Generation {
         tree: TreeId::of(&previous.tree)?,
         record: previous.record.clone(),
         settings: previous.settings.clone(),
@@ -143,6 +143,10 @@ fn journal(
     if goes.tree.is_none() && target.symlink_metadata().is_ok() {
         let path = target.to_owned();
         return Err(RollbackError::NotATree { path });
+    }
+    // The unit belongs to the name, whichever generation enabled it.
+    if let (Some(comes), Some(goes)) = (&mut comes.record, &goes.record) {
+        comes.enabled |= goes.enabled;
     }
     let trees = (target.to_owned(), previous.tree.clone());
     Ok(Journal::new(

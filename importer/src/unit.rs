@@ -206,6 +206,9 @@ mod tests {
             ..Places::default()
         };
         stop(&"web".parse().unwrap(), &places).unwrap();
-        assert_eq!(unit(&"web-1.lan".parse().unwrap()), "systemd-nspawn@web-1.lan.service");
+        assert_eq!(
+            unit(&"web-1.lan".parse().unwrap()),
+            "systemd-nspawn@web-1.lan.service"
+        );
     }
 }

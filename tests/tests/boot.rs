@@ -5,10 +5,11 @@ use crate::import::fixture::{Street, import};
 use crate::wire::fixture::signing;
 use hatchery_image::Progress;
 use hatchery_image::progress::Event;
+use hatchery_image::settings::host0::{self, Host0};
 use hatchery_importer::check::{
     CheckError, CheckOptions, CheckReport, ImageTree, Outcome, What, check,
 };
-use hatchery_importer::{DiskLimit, Pool, remove, tree as machine_tree};
+use hatchery_importer::{DiskLimit, Pool, network, remove, tree as machine_tree};
 use hatchery_tests::lab::pack_tree;
 use hatchery_tests::{Need, require, tree};
 use std::fs;
@@ -152,6 +153,32 @@ fn a_machine_with_static_addresses_passes() {
     let address = seen(&report, What::Address);
     assert_eq!(address, "172.23.0.2/24 static, via 172.23.0.1");
     assert!(seen(&report, What::Name).contains("198.51.100.53"));
+}
+
+#[test]
+fn the_network_of_an_import_wins_over_the_images_own() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let (_folder, root) = changed(|root| {
+        let own = Host0 {
+            address: vec!["172.29.0.9/24".parse().unwrap()].into(),
+            ..Host0::default()
+        };
+        fs::write(root.join(host0::FILE), own.render().unwrap()).unwrap();
+        let asked = Host0 {
+            address: vec!["172.23.0.2/24".parse().unwrap()].into(),
+            gateway: vec!["172.23.0.1".parse().unwrap()].into(),
+            dns: vec!["172.23.0.1".parse().unwrap()].into(),
+            ..Host0::default()
+        };
+        let (written, warnings) = network::write(root, &asked, 0).unwrap();
+        assert_eq!((written.len(), warnings), (1, Vec::new()));
+    });
+    let report = boot(&root);
+    assert!(report.passed(), "{report:#?}");
+    let address = seen(&report, What::Address);
+    assert_eq!(address, "172.23.0.2/24 static, via 172.23.0.1");
 }
 
 /// A tree whose boot never ends.

@@ -201,9 +201,18 @@ fn of_network(network: &Host0) -> String {
     let words = |values: Vec<String>| values.join(" ");
     let mut text = String::new();
     for (what, values) in [
-        ("address", words(network.address.iter().map(ToString::to_string).collect())),
-        ("gateway", words(network.gateway.iter().map(ToString::to_string).collect())),
-        ("DNS", words(network.dns.iter().map(ToString::to_string).collect())),
+        (
+            "address",
+            words(network.address.iter().map(ToString::to_string).collect()),
+        ),
+        (
+            "gateway",
+            words(network.gateway.iter().map(ToString::to_string).collect()),
+        ),
+        (
+            "DNS",
+            words(network.dns.iter().map(ToString::to_string).collect()),
+        ),
     ] {
         if !values.is_empty() {
             text.push_str(&format!("{what}: {values}\n"));

@@ -374,7 +374,13 @@ mod tests {
     #[test]
     fn addresses_that_no_machine_can_have() {
         let is_host = |text: &str| text.parse::<IpPrefix>().unwrap().is_host();
-        for good in ["10.0.0.2/24", "10.0.0.0/31", "10.0.0.1/32", "fd00::2/64", "fd00::/127"] {
+        for good in [
+            "10.0.0.2/24",
+            "10.0.0.0/31",
+            "10.0.0.1/32",
+            "fd00::2/64",
+            "fd00::/127",
+        ] {
             assert!(is_host(good), "{good}");
         }
         for bad in [

@@ -44,7 +44,7 @@ pub fn import(request: &ImportRequest, progress: &Progress) -> Result<Imported, 
 ///
 /// # Errors
 /// Which step failed and why. Nothing is left of a failed import but what was
-/// downloaded.
+/// downloaded; a machine whose unit alone failed is there and whole.
 pub fn import_asking(
     request: &ImportRequest,
     consent: Consent<'_>,
@@ -81,10 +81,12 @@ pub fn import_asking(
 
     // Shown: settings, tree, record.
     let path = machines.path(&request.machine);
-    let mut record = new_record(&catalog, &image, &path, limit, request);
-    record.network = (!written.is_empty()).then(|| plan.host0.clone());
-    record.written = written;
-    let network = record.network.clone();
+    let network = (!written.is_empty()).then_some(plan.host0);
+    let record = Record {
+        network: network.clone(),
+        written,
+        ..new_record(&catalog, &image, &path, limit, request)
+    };
     let held = show::remember(&image, &archive, request)?;
     let text = settings.installed.as_deref();
     let replaced = show::show(staging, record, text, &machines, request, &held)?;
@@ -93,12 +95,7 @@ pub fn import_asking(
 
     // Its unit, once it is whole: systemd-nspawn takes the lock itself.
     drop(lock);
-    if request.network.enable {
-        unit::enable(&request.machine)?;
-    }
-    if request.network.start {
-        unit::start(&request.machine)?;
-    }
+    run_unit(request)?;
     Ok(Imported {
         machine: request.machine.clone(),
         path,
@@ -111,6 +108,17 @@ pub fn import_asking(
         enabled: request.network.enable,
         started: request.network.start,
     })
+}
+
+/// Enables and starts the machine, as the request says.
+fn run_unit(request: &ImportRequest) -> Result<(), ImportError> {
+    if request.network.enable {
+        unit::enable(&request.machine)?;
+    }
+    if request.network.start {
+        unit::start(&request.machine)?;
+    }
+    Ok(())
 }
 
 /// The machine's own network, in the tree that is not shown yet.

@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn addresses_that_make_no_sense() {
-        checked(r#"{"address": ["172.23.0.2/24", "fd00::2/64"], "gateway": "172.23.0.9"}"#).unwrap();
+        checked(r#"{"address": ["172.23.0.2/24", "fd00::2/64"], "gateway": "172.23.0.9"}"#)
+            .unwrap();
         use NetworkError as E;
         type Wanted = fn(&E) -> bool;
         let cases: [(&str, Wanted); 6] = [

@@ -12,11 +12,7 @@ use std::path::{Path, PathBuf};
 const FILES_MAX: usize = 10_000;
 
 /// Refuses ports that the settings of another machine in `folder` have.
-pub(super) fn check(
-    name: &MachineName,
-    ports: &[Port],
-    folder: &Path,
-) -> Result<(), NetworkError> {
+pub(super) fn check(name: &MachineName, ports: &[Port], folder: &Path) -> Result<(), NetworkError> {
     if ports.is_empty() {
         return Ok(());
     }
@@ -26,7 +22,11 @@ pub(super) fn check(
             continue;
         }
         let theirs = claimed(&read(&path).map_err(failed("read", &path))?);
-        let same = |p: &&Port| theirs.iter().any(|t| (t.protocol, t.host) == (p.protocol, p.host));
+        let same = |p: &&Port| {
+            theirs
+                .iter()
+                .any(|t| (t.protocol, t.host) == (p.protocol, p.host))
+        };
         if let Some(port) = ports.iter().find(same) {
             let port = *port;
             return Err(NetworkError::PortTaken { port, path });

@@ -26,7 +26,9 @@ pub enum NetworkError {
         address: IpPrefix,
     },
     /// The machine would be its own gateway.
-    #[error("{address} is given as the machine's address and as its gateway; the gateway is the host's or a router's")]
+    #[error(
+        "{address} is given as the machine's address and as its gateway; the gateway is the host's or a router's"
+    )]
     OwnGateway {
         /// The address.
         address: IpAddr,
@@ -60,9 +62,7 @@ pub enum NetworkError {
     )]
     NoBridgeGiven,
     /// The bridge is not there.
-    #[error(
-        "this host has no bridge {name}; make it first: hatchery host bridge {name} {address}"
-    )]
+    #[error("this host has no bridge {name}; make it first: hatchery host bridge {name} {address}")]
     NoBridge {
         /// Its name.
         name: Interface,

@@ -67,9 +67,13 @@ pub(super) fn is_needed(host0: &Host0) -> bool {
     text(host0).is_some()
 }
 
-/// Writes the file into the tree, if the network needs one. What was written,
-/// and lines that a user should know.
-pub(crate) fn write(
+/// Writes the file into the tree, if the network needs one; `mtime` is in
+/// seconds since 1970. What was written, and lines that a user should know.
+///
+/// # Errors
+/// Nobody in the tree would read it, something is in its way, or the system
+/// refused.
+pub fn write(
     tree: &Path,
     host0: &Host0,
     mtime: i64,
@@ -192,7 +196,9 @@ mod tests {
     fn tree() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let lib = dir.path().join("usr/lib/systemd");
-        let wants = dir.path().join("etc/systemd/system/multi-user.target.wants");
+        let wants = dir
+            .path()
+            .join("etc/systemd/system/multi-user.target.wants");
         for folder in [&lib, &wants] {
             fs::create_dir_all(folder).unwrap();
         }
@@ -235,7 +241,11 @@ mod tests {
         for wanted in ["not enabled", "no systemd-resolved", "00-all.network"] {
             assert!(warnings.iter().any(|w| w.contains(wanted)), "{warnings:?}");
         }
-        assert!(!warnings.iter().any(|w| w.contains("04-x") || w.contains("80-")));
+        assert!(
+            !warnings
+                .iter()
+                .any(|w| w.contains("04-x") || w.contains("80-"))
+        );
         fs::remove_file(path("usr/lib/systemd/systemd-networkd")).unwrap();
         let error = write(dir.path(), &host0(), 0).unwrap_err();
         assert!(matches!(error, NetworkError::NoNetworkd), "{error}");

@@ -223,7 +223,10 @@ mod tests {
             {"ifindex":4,"ifname":"eth0"},{}]"#;
         let found = addresses_of(text);
         let shown: Vec<_> = found.iter().map(|(l, a)| format!("{l} {a}")).collect();
-        assert_eq!(shown, ["lo 127.0.0.1/8", "br0 172.23.0.1/24", "br0 fd00::1/64"]);
+        assert_eq!(
+            shown,
+            ["lo 127.0.0.1/8", "br0 172.23.0.1/24", "br0 fd00::1/64"]
+        );
         assert!(addresses_of("Usage: ip …").is_empty());
     }
 
@@ -236,7 +239,10 @@ mod tests {
         let is_found = |protocol, port| found.contains(&Listener { protocol, port });
         assert!(is_found(Protocol::Tcp, open.local_addr().unwrap().port()));
         assert!(is_found(Protocol::Udp, udp.local_addr().unwrap().port()));
-        assert!(!is_found(Protocol::Tcp, inside.local_addr().unwrap().port()));
+        assert!(!is_found(
+            Protocol::Tcp,
+            inside.local_addr().unwrap().port()
+        ));
         assert!(is_loopback("00000000000000000000000001000000"));
         assert!(is_loopback("0000000000000000FFFF00000100007F"));
     }

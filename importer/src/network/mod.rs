@@ -16,10 +16,9 @@ mod options;
 mod plan;
 
 pub use error::NetworkError;
-pub use file::FILE;
+pub use file::{FILE, write};
 pub use host::{HostNetwork, Link, Listener};
 
-pub(crate) use file::write;
 pub(crate) use plan::announce;
 
 use crate::machines::{MACHINES, Machines};
@@ -154,7 +153,8 @@ mod tests {
     #[test]
     fn the_administrators_settings_win() {
         let image = nspawn("[Exec]\nBoot=yes\n[Network]\nZone=lan\nPort=tcp:1:1\n");
-        let own = nspawn("[Exec]\nPrivateUsers=524288:65536\n[Network]\nBridge=br0\nPort=tcp:2:2\n");
+        let own =
+            nspawn("[Exec]\nPrivateUsers=524288:65536\n[Network]\nBridge=br0\nPort=tcp:2:2\n");
         let merged = merged(image, &own);
         merged.check().unwrap();
         assert_eq!(
@@ -183,9 +183,15 @@ mod tests {
             check_bridge(&request, &settings)
         };
         check("br0").unwrap();
-        assert!(matches!(check("eth0"), Err(NetworkError::NotABridge { .. })));
+        assert!(matches!(
+            check("eth0"),
+            Err(NetworkError::NotABridge { .. })
+        ));
         let text = check("br1").unwrap_err().to_string();
-        assert!(text.contains("hatchery host bridge br1 172.23.0.1/24"), "{text}");
+        assert!(
+            text.contains("hatchery host bridge br1 172.23.0.1/24"),
+            "{text}"
+        );
     }
 
     #[test]

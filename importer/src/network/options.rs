@@ -79,12 +79,18 @@ mod tests {
         check(&bridge, Some(229)).unwrap();
         check(&bridge, None).unwrap();
         let error = check(&bridge, Some(225)).unwrap_err().to_string();
-        assert!(error.contains("systemd 225 does not know .nspawn"), "{error}");
+        assert!(
+            error.contains("systemd 225 does not know .nspawn"),
+            "{error}"
+        );
 
         let pick = settings("[Exec]\nPrivateUsers=pick\n");
         check(&pick, Some(230)).unwrap();
         let error = check(&pick, Some(229)).unwrap_err().to_string();
-        assert!(error.contains("PrivateUsers=, which came with 230"), "{error}");
+        assert!(
+            error.contains("PrivateUsers=, which came with 230"),
+            "{error}"
+        );
         let idmap = settings("[Files]\nBind=/srv:/srv:rootidmap\n");
         check(&idmap, Some(252)).unwrap();
         assert!(check(&idmap, Some(247)).is_err());

@@ -45,7 +45,9 @@ fn lines(
         lines.push(format!("will write /{FILE} in the machine: {text}"));
     }
     if request.enable {
-        lines.push(format!("will enable {name}, to start whenever this host boots"));
+        lines.push(format!(
+            "will enable {name}, to start whenever this host boots"
+        ));
     }
     if request.start {
         lines.push(format!("will start {name}"));

@@ -6,7 +6,9 @@ use hatchery_image::catalog::Stale;
 use hatchery_image::settings::Nspawn;
 use hatchery_image::{Architecture, Keyring, MachineName, Progress};
 use hatchery_importer::check::{CheckOptions, TIMEOUT, check, helper_main};
-use hatchery_importer::{DiskLimit, ImportError, ImportRequest, Places, Repository, rollback};
+use hatchery_importer::{
+    DiskLimit, ImportError, ImportRequest, NetworkRequest, Places, Repository, rollback,
+};
 use hatchery_transfer::Location;
 use jiff::Timestamp;
 use std::path::Path;
