@@ -28,6 +28,7 @@ pub(crate) fn shell(script: &str) -> Command {
 }
 
 /// A home with a GnuPG home in it, whose agent ends with it.
+#[derive(Debug)]
 pub(crate) struct Home(tempfile::TempDir);
 
 impl Home {

@@ -4,6 +4,8 @@
 
 mod arch;
 mod desk;
+#[cfg(all(feature = "import", feature = "serve"))]
+mod host;
 mod identity;
 mod inside;
 mod killed;

@@ -1,0 +1,50 @@
+//! Machines on a host that is itself a booted Debian: what `hatchery` imports
+//! there, machinectl lists, starts, clones and removes, and its network works
+//! as seen from the LAN. The host is a machine too (see [`booted`]), so
+//! nothing of this one is configured or left changed.
+
+mod booted;
+mod groups;
+mod lan;
+mod machined;
+mod network;
+mod street;
+
+use hatchery_tests::Need;
+
+/// What it takes to boot one.
+const NEEDS: [Need; 9] = [
+    Need::Nspawn,
+    Need::Btrfs,
+    Need::Network,
+    Need::Program("mmdebstrap"),
+    Need::Program("gpg"),
+    Need::Program("ip"),
+    Need::Program("nsenter"),
+    Need::Program("setpriv"),
+    Need::Program("unshare"),
+];
+
+/// Imports the image as `lab`, with more arguments.
+fn import(host: &booted::Host, more: &str) -> String {
+    host.run(&format!(
+        "hatchery import lab --mirror /srv/store --key /srv/store/key.pgp \
+         --accept-unsuitable {more}"
+    ))
+}
+
+/// What a command in a machine says, once it ends well there.
+fn inside(host: &booted::Host, machine: &str, command: &str) -> String {
+    host.soon(&format!(
+        "systemd-run --quiet --pipe --wait --collect --machine={machine} sh -c '{command}'"
+    ))
+}
+
+/// What an import could leave behind: trees, records, settings, units, and
+/// quota groups.
+fn left(host: &booted::Host) -> String {
+    let folders = "/var/lib/machines /var/lib/hatchery /etc/systemd";
+    let files = host.run(&format!("find {folders} -xdev 2>/dev/null | sort"));
+    let groups = host.run("btrfs qgroup show --raw /var/lib/machines 2>/dev/null | cut -d ' ' -f 1");
+    files + &groups
+}

@@ -1,0 +1,88 @@
+//! A machine on a bridge, as the host, the LAN and the machine itself see it.
+
+use super::booted::Host;
+use super::lan::Lan;
+use super::street::Street;
+use super::{NEEDS, import, inside, left};
+use hatchery_tests::require;
+
+/// All that a machine is to be, in one command.
+const LAB: &str = "--bridge br0 --address 172.23.0.2/24 --gateway 172.23.0.1 \
+                   --dns 203.0.113.53 --port tcp:8080:80 --bind /srv/x:/srv/share:ro \
+                   --limit 1G --start --enable";
+
+/// What the machine is not to be reached by.
+const UNFORWARDED: u16 = 80;
+
+#[test]
+fn one_command_makes_a_machine_that_answers_the_lan_and_reaches_it() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let host = Street::of("bookworm").boot();
+    bridge(&host);
+    host.run("mkdir /srv/x; echo shared >/srv/x/note");
+    let before = left(&host);
+    import(&host, LAB);
+    let list = host.run("machinectl list --no-legend");
+    assert!(list.starts_with("lab container systemd-nspawn"), "{list}");
+
+    let from_host = |address: &str| host.soon(&format!("busybox wget -q -O - {address}/note"));
+    host.soon("ping -c 1 -W 1 172.23.0.2");
+    assert_eq!(from_host("172.23.0.2"), "shared\n");
+    assert_eq!(from_host(&format!("{}:8080", Lan::HOST)), "shared\n");
+    from_lan(&host);
+    to_lan(&host);
+    settings(&host);
+
+    host.run("hatchery remove lab --stop");
+    assert_eq!(left(&host), before);
+    let closed = host.lan().get(&format!("{}:8080", Lan::HOST), "/note");
+    assert!(closed.is_err(), "{closed:?}");
+    assert!(host.tried("machinectl status lab").is_err());
+}
+
+/// The LAN reaches the forwarded port at the host's address, and no other: it
+/// knows nothing of the bridge's network.
+fn from_lan(host: &Host) {
+    let get = |port: u16| host.lan().get(&format!("{}:{port}", Lan::HOST), "/note");
+    let answer = get(8080).unwrap();
+    assert!(answer.ends_with("\r\n\r\nshared\n"), "{answer}");
+    let refused = get(UNFORWARDED).unwrap_err();
+    assert!(refused.contains("refused"), "{refused}");
+}
+
+/// The machine reaches the LAN as if it were the host.
+fn to_lan(host: &Host) {
+    let ask = format!("busybox wget -q -O - http://{}:8000/", Lan::OTHER);
+    let callers = host.lan().serve(8000, "the LAN\n", || {
+        assert_eq!(inside(host, "lab", &ask), "the LAN\n");
+    });
+    let callers: Vec<String> = callers.iter().map(ToString::to_string).collect();
+    assert_eq!(callers, [Lan::HOST]);
+}
+
+/// The machine has what it was given.
+fn settings(host: &Host) {
+    let dns = inside(host, "lab", "resolvectl dns host0");
+    assert!(dns.trim_end().ends_with(": 203.0.113.53"), "{dns}");
+    let route = inside(host, "lab", "ip route show default");
+    assert!(route.starts_with("default via 172.23.0.1 dev host0"), "{route}");
+    let write = "echo x >/srv/share/x 2>&1 || echo refused";
+    let said = inside(host, "lab", write);
+    assert!(said.contains("Read-only"), "{said}");
+    let enabled = host.run("systemctl is-enabled systemd-nspawn@lab machines.target");
+    assert_eq!(enabled, "enabled\nenabled\n");
+}
+
+fn bridge(host: &Host) {
+    host.run(
+        "cat >/etc/systemd/network/50-br0.netdev <<EOF\n\
+         [NetDev]\nName=br0\nKind=bridge\nEOF\n\
+         cat >/etc/systemd/network/50-br0.network <<EOF\n\
+         [Match]\nName=br0\n[Network]\nAddress=172.23.0.1/24\nIPMasquerade=ipv4\n\
+         ConfigureWithoutCarrier=yes\nEOF\n\
+         networkctl reload",
+    );
+    host.soon("ip address show br0 | grep 172.23.0.1/24");
+}
