@@ -4,8 +4,8 @@
 use super::groups::Groups;
 use super::lan::Lan;
 use crate::hatchery::Home;
-use hatchery_tests::run::{run, start};
 use hatchery_tests::Pool;
+use hatchery_tests::run::{run, start};
 use std::fs;
 use std::path::Path;
 use std::process::Child;
@@ -80,7 +80,10 @@ impl Host {
             (pool.path(), "/var/lib/machines"),
             (&home.path().join("store"), "/srv/store"),
             (&link_file, "/etc/systemd/network/20-lan.network"),
-            (env!("CARGO_BIN_EXE_hatchery").as_ref(), "/usr/local/bin/hatchery"),
+            (
+                env!("CARGO_BIN_EXE_hatchery").as_ref(),
+                "/usr/local/bin/hatchery",
+            ),
         ];
         let mut options = vec![format!("--directory={}", text(tree))];
         options.extend(binds.map(|(from, to)| format!("--bind={}:{to}", text(from))));

@@ -24,7 +24,7 @@ fn machinectl_and_hatchery_agree_on_a_machine_from_import_to_removal() {
     let list = host.run("machinectl list --no-legend");
     assert!(list.starts_with("lab"), "{list}");
     let refused = host.tried("hatchery remove lab").unwrap_err();
-    assert!(refused.contains("runs"), "{refused}");
+    assert!(refused.contains("lab is running"), "{refused}");
     host.run("machinectl poweroff lab");
     host.soon("! machinectl status lab");
 

@@ -41,10 +41,19 @@ fn inside(host: &booted::Host, machine: &str, command: &str) -> String {
 }
 
 /// What an import could leave behind: trees, records, settings, units, and
-/// quota groups.
+/// quota groups. What was seen of a repository stays on purpose, and so do
+/// locks, which are empty.
 fn left(host: &booted::Host) -> String {
-    let folders = "/var/lib/machines /var/lib/hatchery /etc/systemd";
-    let files = host.run(&format!("find {folders} -xdev 2>/dev/null | sort"));
-    let groups = host.run("btrfs qgroup show --raw /var/lib/machines 2>/dev/null | cut -d ' ' -f 1");
-    files + &groups
+    let machines = host.run("find /var/lib/machines -mindepth 1 -maxdepth 1 | sort");
+    let files = host.run(
+        "find /var/lib/hatchery /etc/systemd /etc/sysctl.d -xdev ! -type d ! -name .lock \
+         ! -path '*/repositories/*' 2>/dev/null | sort",
+    );
+    // That of all machines stays once quota is on; the kernel itself removes
+    // leaves, once their subvolumes are freed.
+    let groups = host.run(
+        "btrfs qgroup show --raw /var/lib/machines 2>/dev/null | cut -d ' ' -f 1 \
+         | grep '^[1-9]' | grep -v '^255/5$' || true",
+    );
+    machines + &files + &groups
 }

@@ -1,11 +1,11 @@
 //! What a booted host and its machine are made of: a tree of Debian, and a
 //! store in which an image of nearly the same tree is published.
 
+use super::booted::Host;
 use crate::hatchery::{Home, run as hatchery};
 use hatchery_tests::lab::{key, pack_tree};
 use hatchery_tests::run::run;
 use hatchery_tests::tree;
-use super::booted::Host;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
