@@ -267,7 +267,8 @@ impl Helper {
         let (ours, theirs) = Wire::pair().map_err(UnpackError::Talk)?;
         let stdio = Stdio3 {
             stdin: Stdio::from(theirs),
-            stdout: Stdio::null(),
+            // It writes nothing there; and there need not be a /dev/null.
+            stdout: Stdio::inherit(),
             stderr: Stdio::inherit(),
         };
         let child = run::start(argv, &[], stdio).map_err(UnpackError::Start)?;
