@@ -13,7 +13,6 @@ pub(crate) enum Code {
     /// None of the others.
     Failure = 1,
     /// The command line is wrong; what clap finds ends with this code too.
-    #[cfg(feature = "sign")]
     Usage = 2,
     /// A recipe, a lock or a configuration file is wrong.
     Recipe = 3,
