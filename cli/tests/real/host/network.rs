@@ -11,6 +11,12 @@ const LAB: &str = "--bridge br0 --address 172.23.0.2/24 --gateway 172.23.0.1 \
                    --dns 203.0.113.53 --port tcp:8080:80 --bind /srv/x:/srv/share:ro \
                    --limit 1G --start --enable";
 
+/// The quota groups of subvolumes, once there is but one: newer kernels remove
+/// them themselves, at the commit after a subvolume is freed.
+const LEAVES: &str = "btrfs filesystem sync /var/lib/machines; \
+                      groups=$(btrfs qgroup show --raw /var/lib/machines | grep -o '^0/[0-9]*'); \
+                      echo \"$groups\"; test \"$groups\" = 0/5";
+
 /// What the machine is not to be reached by.
 const UNFORWARDED: u16 = 80;
 
@@ -40,6 +46,8 @@ fn one_command_makes_a_machine_that_answers_the_lan_and_reaches_it() {
     assert!(used.contains("used by lab"), "{used}");
     host.run("hatchery remove lab --stop");
     assert_eq!(left(&host), before);
+    let groups = host.soon(LEAVES);
+    assert_eq!(groups, "0/5\n", "the pool's own is all that stays");
     let closed = host.lan().get(&format!("{}:8080", Lan::HOST), "/note");
     assert!(closed.is_err(), "{closed:?}");
     assert!(host.tried("machinectl status lab").is_err());
