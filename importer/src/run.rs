@@ -18,6 +18,9 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Most bytes that are kept of what a program prints.
 const OUTPUT_MAX: usize = 256 << 10;
 
+/// How long to wait before a program is looked at again that says nothing.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 /// Lines of stderr that a failure shows.
 const STDERR_LINES: usize = 8;
 
@@ -192,8 +195,22 @@ fn collect(child: &mut Child, time: Duration) -> io::Result<Option<Output>> {
         }
         drain(&mut stdout, &mut texts[0])?;
         drain(&mut stderr, &mut texts[1])?;
-        std::thread::sleep(Duration::from_millis(5));
+        await_news(&stdout, &stderr);
     }
+}
+
+/// Waits until a stream has something or was closed, or for a moment: the end
+/// of a program whose streams others hold is seen by looking again.
+fn await_news(stdout: &Option<impl rustix::fd::AsFd>, stderr: &Option<impl rustix::fd::AsFd>) {
+    let moment = Timespec {
+        tv_sec: 0,
+        tv_nsec: LOOK_AGAIN.subsec_nanos().into(),
+    };
+    let mut fds = Vec::new();
+    fds.extend(stdout.as_ref().map(|open| PollFd::new(open, PollFlags::IN)));
+    fds.extend(stderr.as_ref().map(|open| PollFd::new(open, PollFlags::IN)));
+    // Interrupted, it is looked at again at once.
+    let _ = poll(&mut fds, Some(&moment));
 }
 
 /// Reads what is there without waiting; closes at the end.

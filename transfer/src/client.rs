@@ -115,7 +115,7 @@ impl Client {
             })?;
         Ok(Self {
             inner: Arc::new(Inner {
-                web: Web::new(&settings)?,
+                web: Web::new(&settings),
                 settings,
                 unreachable: Mutex::default(),
                 runtime: Some(runtime),

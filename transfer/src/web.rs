@@ -6,10 +6,11 @@
 //! never to a loopback or link-local address, whatever name it goes by.
 
 use crate::Settings;
-use crate::error::{Failure, Stop, TransferError};
+use crate::error::{Failure, Stop};
 use crate::location::displayed;
 use crate::names::Names;
 use crate::watch::Watch;
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE,
@@ -17,7 +18,8 @@ use reqwest::header::{
 };
 use reqwest::{Response, StatusCode};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use url::{Host, Url};
 
 /// Redirects that are followed in a row.
@@ -26,14 +28,25 @@ const HOPS_MAX: usize = 5;
 /// Longest ETag that is remembered, in bytes.
 const ETAG_MAX: usize = 256;
 
-/// Connections to web servers.
-#[derive(Clone, Debug)]
+/// Connections to web servers. Clients are made when they are first needed:
+/// to read the certificates of this host's authorities takes longer than a
+/// small download from the next room, and only `https` needs them.
+#[derive(Clone)]
 pub(crate) struct Web {
-    /// For the addresses that the user gave.
-    open: reqwest::Client,
+    names: Names,
+    connect: Duration,
+    system_proxy: bool,
+    clients: Arc<[OnceLock<reqwest::Client>; 4]>,
+    /// Who makes the clients, one after the other.
+    making: Arc<Mutex<()>>,
+}
+
+/// What a client may do.
+#[derive(Clone, Copy)]
+struct Purpose {
     /// For where others lead us: resolves no name to this host or link.
-    guarded: reqwest::Client,
-    /// Whether this host has certificates of authorities.
+    guarded: bool,
+    /// With the certificates of this host's authorities.
     roots: bool,
 }
 
@@ -57,45 +70,63 @@ pub(crate) struct Opening {
 }
 
 impl Web {
-    pub(crate) fn new(settings: &Settings) -> Result<Self, TransferError> {
-        let names = Names::of_host();
-        let build = |guarded: bool, roots: bool| {
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            let mut builder = reqwest::Client::builder()
-                .user_agent(concat!("hatchery/", env!("CARGO_PKG_VERSION")))
-                .default_headers(headers)
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(settings.connect)
-                .tcp_nodelay(true);
-            if !settings.system_proxy {
-                builder = builder.no_proxy();
-            }
-            if !roots {
-                builder = builder.tls_certs_only([]);
-            }
-            builder = if guarded {
-                builder.dns_resolver(Arc::new(Guard(names.clone())))
-            } else {
-                builder.dns_resolver(Arc::new(names.clone()))
-            };
-            builder.build()
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            names: Names::of_host(),
+            connect: settings.connect,
+            system_proxy: settings.system_proxy,
+            clients: Arc::default(),
+            making: Arc::default(),
+        }
+    }
+
+    /// The client for an address.
+    fn client(&self, url: &Url, guarded: bool) -> Result<&reqwest::Client, Failure> {
+        let roots = url.scheme() == "https" || self.asks_proxy_by_tls(url);
+        let purpose = Purpose { guarded, roots };
+        let place = &self.clients[usize::from(guarded) * 2 + usize::from(roots)];
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = place.get() {
+            return Ok(client);
+        }
+        // With roots it fails where this host has none.
+        let client = self.make(purpose).map_err(|source| match roots {
+            true => Failure::NoRoots,
+            false => Failure::Connect(source),
+        })?;
+        Ok(place.get_or_init(|| client))
+    }
+
+    /// Whether the user's proxy for this address is itself reached by TLS.
+    fn asks_proxy_by_tls(&self, url: &Url) -> bool {
+        self.system_proxy
+            && url.as_str().parse().is_ok_and(|uri| {
+                let proxy = Matcher::from_env().intercept(&uri);
+                proxy.is_some_and(|proxy| proxy.uri().scheme_str() == Some("https"))
+            })
+    }
+
+    fn make(&self, purpose: Purpose) -> reqwest::Result<reqwest::Client> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("hatchery/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(self.connect)
+            .tcp_nodelay(true);
+        if !self.system_proxy {
+            builder = builder.no_proxy();
+        }
+        if !purpose.roots {
+            builder = builder.tls_certs_only([]);
+        }
+        builder = if purpose.guarded {
+            builder.dns_resolver(Arc::new(Guard(self.names.clone())))
+        } else {
+            builder.dns_resolver(Arc::new(self.names.clone()))
         };
-        let failed = |source: reqwest::Error| TransferError::Setup {
-            what: "TLS",
-            source: source.into(),
-        };
-        // It fails where this host has no root certificates, which only
-        // `https` needs: what it is asked for says so.
-        let (open, roots) = match build(false, true) {
-            Ok(open) => (open, true),
-            Err(_) => (build(false, false).map_err(failed)?, false),
-        };
-        Ok(Self {
-            open,
-            guarded: build(true, roots).map_err(failed)?,
-            roots,
-        })
+        builder.build()
     }
 
     /// Asks for a file, from where `resume` left off.
@@ -109,10 +140,7 @@ impl Web {
         let mut url = url.clone();
         let mut guarded = false;
         for _ in 0..=HOPS_MAX {
-            if url.scheme() == "https" && !self.roots {
-                return Err(Failure::NoRoots.into());
-            }
-            let client = if guarded { &self.guarded } else { &self.open };
+            let client = self.client(&url, guarded)?;
             let request = client.get(url.clone()).headers(range(resume));
             let response = watch
                 .within(settings.stall, request.send())

@@ -4,7 +4,7 @@
 use crate::{run, unit};
 use hatchery_image::settings::IpPrefix;
 use hatchery_image::settings::nspawn::Protocol;
-use serde::Deserialize;
+use nix::sys::socket::SockaddrStorage;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,6 +19,9 @@ const LINKS: &str = "/sys/class/net";
 
 /// Most links that are looked at.
 const LINKS_MAX: usize = 4096;
+
+/// Most addresses that are looked at.
+const ADDRESSES_MAX: usize = 16_384;
 
 /// Most bytes of the kernel's lists of sockets that are read.
 const SOCKETS_MAX: u64 = 16 << 20;
@@ -95,8 +98,7 @@ fn version(text: &str) -> Option<u32> {
 }
 
 fn links() -> Vec<Link> {
-    let addresses = run::run(&["ip", "-json", "address", "show"], ANSWER);
-    let addresses = addresses.map_or_else(|_| Vec::new(), |text| addresses_of(&text));
+    let addresses = addresses();
     let entries = Path::new(LINKS).read_dir().into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
     names
@@ -112,35 +114,24 @@ fn links() -> Vec<Link> {
         .collect()
 }
 
-/// What `ip -json address show` prints, as far as it is of use.
-#[derive(Deserialize)]
-struct Shown {
-    #[serde(default)]
-    ifname: String,
-    #[serde(default)]
-    addr_info: Vec<ShownAddress>,
+/// Interfaces and their addresses, from the kernel.
+fn addresses() -> Vec<(String, IpPrefix)> {
+    let found = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    let addresses = found.take(ADDRESSES_MAX).filter_map(|interface| {
+        let address = ip(interface.address?)?;
+        let length = match ip(interface.netmask?)? {
+            IpAddr::V4(mask) => mask.to_bits().leading_ones(),
+            IpAddr::V6(mask) => mask.to_bits().leading_ones(),
+        };
+        let prefix = format!("{address}/{length}").parse().ok()?;
+        Some((interface.interface_name, prefix))
+    });
+    addresses.collect()
 }
 
-#[derive(Deserialize)]
-struct ShownAddress {
-    #[serde(default)]
-    local: String,
-    #[serde(default)]
-    prefixlen: u8,
-}
-
-/// Interfaces and their addresses; a text of another form has none.
-fn addresses_of(text: &str) -> Vec<(String, IpPrefix)> {
-    let shown: Vec<Shown> = serde_json::from_str(text).unwrap_or_default();
-    let mut found = Vec::new();
-    for link in shown.into_iter().take(LINKS_MAX) {
-        for ShownAddress { local, prefixlen } in link.addr_info {
-            if let Ok(address) = format!("{local}/{prefixlen}").parse() {
-                found.push((link.ifname.clone(), address));
-            }
-        }
-    }
-    found
+fn ip(address: SockaddrStorage) -> Option<IpAddr> {
+    let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
 }
 
 fn listeners() -> Vec<Listener> {
@@ -214,20 +205,11 @@ mod tests {
     }
 
     #[test]
-    fn addresses_as_iproute2_prints_them() {
-        let text = r#"[{"ifindex":1,"ifname":"lo","addr_info":[
-              {"family":"inet","local":"127.0.0.1","prefixlen":8,"scope":"host"}]},
-            {"ifindex":3,"ifname":"br0","flags":["UP"],"addr_info":[
-              {"family":"inet","local":"172.23.0.1","prefixlen":24,"broadcast":"172.23.0.255"},
-              {"family":"inet6","local":"fd00::1","prefixlen":64}]},
-            {"ifindex":4,"ifname":"eth0"},{}]"#;
-        let found = addresses_of(text);
-        let shown: Vec<_> = found.iter().map(|(l, a)| format!("{l} {a}")).collect();
-        assert_eq!(
-            shown,
-            ["lo 127.0.0.1/8", "br0 172.23.0.1/24", "br0 fd00::1/64"]
-        );
-        assert!(addresses_of("Usage: ip …").is_empty());
+    fn an_address_comes_with_its_link_and_the_length_of_its_prefix() {
+        let loopback = links().into_iter().find(|link| link.name == "lo").unwrap();
+        assert!(!loopback.is_bridge);
+        let shown: Vec<_> = loopback.addresses.iter().map(ToString::to_string).collect();
+        assert!(shown.contains(&"127.0.0.1/8".to_owned()), "{shown:?}");
     }
 
     #[test]
