@@ -4,13 +4,13 @@
 # make test      everything that is tested; installs what tests need
 # make bench     our figures beside those of other tools
 # make check     formatting, lints, licences of dependencies
-# make install   program, man pages, completions, recipes and keys
+# make install   program, man pages, completions, units, recipes and keys
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
 
-.PHONY: all import-only demo test fuzz bench check install uninstall
+.PHONY: all import-only demo test fuzz bench check install install-units uninstall
 
 all:
 	@demo/packages build
@@ -39,7 +39,7 @@ check:
 	@. demo/cargo && { command -v cargo-deny >/dev/null || cargo install --locked cargo-deny; }
 	@. demo/cargo && cargo deny check bans licenses sources
 
-install: all
+install: all install-units
 	install -D -m 0755 target/release/hatchery $(DESTDIR)$(PREFIX)/bin/hatchery
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	target/release/hatchery man $(DESTDIR)$(PREFIX)/share/man/man1
@@ -53,6 +53,13 @@ install: all
 	cp -rT recipes $(DESTDIR)$(PREFIX)/share/hatchery/recipes
 	cp -rT keys $(DESTDIR)$(PREFIX)/share/hatchery/keys
 
+# Templates to be edited; none is enabled.
+install-units:
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in units/*.service units/*.timer; do \
+	    sed 's|@PREFIX@|$(PREFIX)|g' "$$unit" >"$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}" || exit 1; \
+	done
+
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/hatchery \
 	    $(DESTDIR)$(PREFIX)/share/man/man1/hatchery.1 \
@@ -60,4 +67,5 @@ uninstall:
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hatchery \
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hatchery \
 	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/hatchery.fish
+	rm -f $(patsubst units/%,$(DESTDIR)$(PREFIX)/lib/systemd/system/%,$(wildcard units/*))
 	rm -rf $(DESTDIR)$(PREFIX)/share/hatchery

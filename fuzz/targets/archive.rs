@@ -55,7 +55,10 @@ fn try_unpack(bytes: &[u8], format: ArchiveFormat) {
     let root = Root::open(&outside.join("root"), Resolve::Beneath).expect("an empty root");
     let unpacked = unpack(&verified, &root, &LIMITS, 1, &Progress::silent());
     if unpacked.is_ok() {
-        assert!(regular_bytes(&outside.join("root")) <= LIMITS.bytes);
+        let (bytes, entries) = taken(&outside.join("root"));
+        assert!(bytes <= LIMITS.bytes, "{bytes} bytes were unpacked");
+        // Directories that the archive does not name have a limit of their own.
+        assert!(entries <= LIMITS.entries, "{entries} entries were unpacked");
     }
     let canary = fs::read(outside.join("canary")).expect("nothing outside is removed");
     assert_eq!(canary, b"alive");
@@ -63,18 +66,22 @@ fn try_unpack(bytes: &[u8], format: ArchiveFormat) {
     assert_eq!(beside, 2, "something was made outside of the root");
 }
 
-fn regular_bytes(folder: &Path) -> u64 {
-    let mut sum = 0;
+/// Bytes of regular files, and how many names there are besides directories'.
+fn taken(folder: &Path) -> (u64, u64) {
+    let (mut bytes, mut entries) = (0, 0);
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let Ok(metadata) = entry.metadata() else {
             continue;
         };
+        entries += u64::from(!metadata.is_dir());
         if metadata.is_dir() {
-            sum += regular_bytes(&entry.path());
+            let (inner_bytes, inner_entries) = taken(&entry.path());
+            bytes += inner_bytes;
+            entries += inner_entries;
         } else if metadata.is_file() {
             // A hard link shares its file's bytes.
-            sum += metadata.len() / std::os::unix::fs::MetadataExt::nlink(&metadata);
+            bytes += metadata.len() / std::os::unix::fs::MetadataExt::nlink(&metadata);
         }
     }
-    sum
+    (bytes, entries)
 }

@@ -80,6 +80,9 @@ pub enum Refused {
     /// The mirror's certificates cannot be read.
     #[error("the mirror's certificates cannot be read")]
     Certificates(#[source] KeyringError),
+    /// A revocation of a trusted key cannot be kept.
+    #[error("a trusted key was revoked, and that cannot be kept")]
+    Revocation(#[source] KeyringError),
     /// The mirror has the certificates of other keys.
     #[error(
         "the mirror has no key {}, but {}: it is not the repository that you were told of, or \
@@ -201,13 +204,15 @@ pub fn fetch(
         size: None,
         limit: ENVELOPE_MAX,
     };
+    // A revocation that one mirror has counts for the next ones too.
+    let mut asked = repository.clone();
     let check = |location: &Location, bytes: Vec<u8>| {
         let mirror = Mirror {
             location,
             client,
             progress,
         };
-        accept(repository, &state, &bytes, &mirror, now)
+        accept(&mut asked, &state, &bytes, &mirror, now)
     };
     let (opened, digest) = client
         .get_checked(&request, progress, check)
@@ -261,7 +266,13 @@ fn keep(
         .map_err(RepositoryError::Keys)?;
     for path in paths {
         tracing::info!(repository = %id, %signer, path = %path.display(), "the key is kept");
-        let text = format!("key {signer} is trusted from now on, in {}", path.display());
+        let known = repository.keyring.fingerprints().contains(signer);
+        let what = if known {
+            "has news of itself, kept"
+        } else {
+            "is trusted from now on,"
+        };
+        let text = format!("key {signer} {what} in {}", path.display());
         if opened.steps.is_empty() {
             progress.message(Stage::Verify, text);
         } else {
@@ -308,7 +319,7 @@ fn warn_of_age(catalog: &Catalog, now: Timestamp, progress: &Progress) {
 
 /// Opens a mirror's `catalog.json` and compares it with what was seen.
 fn accept(
-    repository: &Repository,
+    repository: &mut Repository,
     state: &State,
     bytes: &[u8],
     mirror: &Mirror<'_>,

@@ -1,14 +1,19 @@
 //! Whose word counts for the catalog of a mirror.
 //!
-//! Pinned are primary fingerprints. When no pinned key, as this host knows it,
-//! signed the catalog, the mirror is asked what is newer, and three things may
-//! come of it: a pinned key has a newer subkey or a later expiry (it then is
-//! merged, and nothing that was known of it is lost); a pinned key has handed
-//! over to the one that signed; or nothing, and the first reason stands. A
-//! fingerprint that the user was told (`--trust`) counts alone.
+//! Pinned are primary fingerprints. The mirror is asked each time what is newer
+//! about them, also when a pinned key, as this host knows it, signed the
+//! catalog: the key may have been revoked since. Four things may come of it: a
+//! pinned key was revoked, and counts no more; it has a newer subkey or a later
+//! expiry (it then is merged, and nothing that was known of it is lost); it has
+//! handed over to the one that signed; or nothing, and the first answer
+//! stands. A mirror that has no certificates, or bad ones, does not change the
+//! answer. A fingerprint that the user was told (`--trust`) counts alone.
 //!
-//! Nothing of what a mirror says about keys is kept before a catalog was
-//! verified with it; [`crate::repository`] keeps it.
+//! Only what a key says of itself is taken. None of it is kept before a
+//! catalog was verified with it, when [`crate::repository`] keeps it; but a
+//! revocation, which only makes this host stricter, is kept at once, because
+//! no catalog may ever be verified after it, and counts for the mirrors that
+//! are asked next.
 
 use crate::repository::{Refused, Repository};
 use hatchery_image::catalog::{Catalog, CatalogError};
@@ -37,6 +42,15 @@ pub(crate) struct Mirror<'a> {
 }
 
 impl Mirror<'_> {
+    /// The certificates beside its catalog, if it has good ones.
+    fn published(&self) -> Option<Keyring> {
+        let published = self.certificates();
+        if let Err(error) = &published {
+            tracing::debug!(%error, "nothing is learnt of keys from this mirror");
+        }
+        published.ok()
+    }
+
     fn get(&self, path: &str, limit: u64) -> Result<Vec<u8>, TransferError> {
         let request = Request {
             locations: vec![self.location.clone()],
@@ -67,39 +81,79 @@ impl Mirror<'_> {
     }
 }
 
-/// Opens a mirror's `catalog.json`.
+/// Opens a mirror's `catalog.json`. A revocation that the mirror has of a
+/// pinned key is kept, and is in the keyring of `repository` from then on.
 pub(crate) fn open(
-    repository: &Repository,
+    repository: &mut Repository,
     bytes: &[u8],
     mirror: &Mirror<'_>,
     now: Timestamp,
 ) -> Result<Opened, Refused> {
-    let open = |keyring: &Keyring| Catalog::open(bytes, keyring, now, repository.stale);
+    let stale = repository.stale;
+    let open = |keyring: &Keyring| Catalog::open(bytes, keyring, now, stale);
     if !repository.trust.is_empty() {
         return told(repository, mirror, open);
     }
-    let error = match open(&repository.keyring) {
-        Ok(catalog) => {
-            return Ok(Opened {
-                catalog,
-                learnt: Keyring::default(),
-                steps: Vec::new(),
-            });
-        }
-        Err(error) if is_of_the_key(&error) => error,
-        Err(error) => return Err(Refused::Catalog(error)),
+    let first = match open(&repository.keyring) {
+        Err(error) if !is_of_the_key(&error) => return Err(Refused::Catalog(error)),
+        first => first,
     };
-    let Ok(published) = mirror.certificates() else {
-        return Err(Refused::Catalog(error));
+    let Some(published) = mirror.published() else {
+        return first.map(known).map_err(Refused::Catalog);
     };
     let pinned = repository.keyring.renewed(&published);
+    take_back(repository, &pinned, mirror.progress)?;
     match open(&pinned) {
         Ok(catalog) => Ok(Opened {
-            learnt: pinned.only(std::slice::from_ref(catalog.signer())),
+            learnt: news(repository, &pinned, &catalog),
             catalog,
             steps: Vec::new(),
         }),
         Err(error) => succeeded(&pinned, published, mirror, now, open, error),
+    }
+}
+
+/// A catalog of which nothing new was learnt.
+fn known(catalog: Verified<Catalog>) -> Opened {
+    Opened {
+        catalog,
+        learnt: Keyring::default(),
+        steps: Vec::new(),
+    }
+}
+
+/// What is to be kept of the key that signed.
+fn news(repository: &Repository, keyring: &Keyring, catalog: &Verified<Catalog>) -> Keyring {
+    let signer = keyring.only(std::slice::from_ref(catalog.signer()));
+    signer.newer_than(&repository.keyring)
+}
+
+/// Keeps the revocations in `renewed` of which this host knew nothing, and says
+/// so.
+fn take_back(
+    repository: &mut Repository,
+    renewed: &Keyring,
+    progress: &Progress,
+) -> Result<(), Refused> {
+    let revoked = renewed.revoked_since(&repository.keyring);
+    if revoked.is_empty() {
+        return Ok(());
+    }
+    // First of all it counts: the next mirror may still have the old one.
+    repository.keyring = repository.keyring.renewed(&revoked);
+    for key in revoked.fingerprints() {
+        tracing::warn!(%key, "a revocation was learnt");
+        progress.warn(format!(
+            "the mirror shows a revocation of key {key}, or of a subkey, that the key itself \
+             signed: what was revoked counts no more on this host"
+        ));
+    }
+    match &repository.keys {
+        Some(folder) => revoked
+            .save_to_directory(folder)
+            .map(drop)
+            .map_err(Refused::Revocation),
+        None => Ok(()),
     }
 }
 
@@ -113,23 +167,25 @@ fn is_of_the_key(error: &CatalogError) -> bool {
 
 /// With the keys whose fingerprints the user was told, and no other.
 fn told(
-    repository: &Repository,
+    repository: &mut Repository,
     mirror: &Mirror<'_>,
     open: impl Fn(&Keyring) -> Result<Verified<Catalog>, CatalogError>,
 ) -> Result<Opened, Refused> {
-    let wanted = &repository.trust;
+    let wanted = repository.trust.clone();
     let published = mirror.certificates()?;
-    let mut keyring = repository.keyring.only(wanted);
-    keyring.extend(published.only(wanted));
+    let pinned = repository.keyring.only(&wanted).renewed(&published);
+    take_back(repository, &pinned, mirror.progress)?;
+    let mut keyring = published.only(&wanted).own_words();
+    keyring.extend(pinned);
     if keyring.is_empty() {
         return Err(Refused::OtherKeys {
-            wanted: wanted.clone(),
+            wanted,
             found: published.fingerprints(),
         });
     }
     let catalog = open(&keyring).map_err(Refused::Catalog)?;
     Ok(Opened {
-        learnt: keyring.only(std::slice::from_ref(catalog.signer())),
+        learnt: news(repository, &keyring, &catalog),
         catalog,
         steps: Vec::new(),
     })
@@ -167,7 +223,7 @@ fn succeeded(
         return Err(Refused::Succession(error));
     }
     Ok(Opened {
-        learnt: all.only(std::slice::from_ref(catalog.signer())),
+        learnt: all.only(std::slice::from_ref(catalog.signer())).own_words(),
         catalog,
         steps,
     })

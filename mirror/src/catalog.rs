@@ -260,7 +260,7 @@ pub(crate) fn sign(
         .seal(PAYLOAD_TYPE, &payload)
         .map_err(CatalogError::Signer)?;
     // Before the catalog: whoever reads the new one may need a new subkey.
-    certificates::publish(store, &signing.keyring(signer)?.only(&catalog.keys))
+    certificates::publish(store, &signing.keyring(signer)?, &catalog.keys)
         .map_err(CatalogError::Certificates)?;
     durable::write(&store.catalog(), &sealed, FILE_MODE).map_err(CatalogError::Write)?;
     Ok(catalog)

@@ -8,10 +8,10 @@
 //! missing would be a key that came back.
 
 use crate::store::{FILE_MODE, Store, StoreError};
-use hatchery_image::Keyring;
 use hatchery_image::durable::{self, DurableError};
 use hatchery_image::keyring::KeyringError;
 use hatchery_image::layout::{CERTIFICATES, CERTIFICATES_MAX};
+use hatchery_image::{Fingerprint, Keyring};
 use std::path::{Path, PathBuf};
 
 /// Why certificates are not published.
@@ -51,12 +51,18 @@ pub(crate) fn published(store: &Store) -> Result<Keyring, CertificatesError> {
     }
 }
 
-/// Adds certificates, and what is new in them, to those that are published.
-/// The lock of the store is held by the caller.
-pub(crate) fn publish(store: &Store, certificates: &Keyring) -> Result<(), CertificatesError> {
-    let mut all = published(store)?;
-    let before = all.to_bytes();
-    all.extend(certificates.clone());
+/// Adds the certificates of `keys`, and what is new of those that are
+/// published: the revocation of a key that does not sign any more is for the
+/// hosts that still trust it. The lock of the store is held by the caller.
+pub(crate) fn publish(
+    store: &Store,
+    certificates: &Keyring,
+    keys: &[Fingerprint],
+) -> Result<(), CertificatesError> {
+    let published = published(store)?;
+    let before = published.to_bytes();
+    let mut all = published.renewed(certificates);
+    all.extend(certificates.only(keys));
     let bytes = all.to_bytes();
     if bytes == before {
         return Ok(());

@@ -101,7 +101,8 @@ pub fn succeed(
     let present = present(store, old, new, signing)?;
     let mut certificates = certificate(old)?;
     certificates.extend(certificate(new)?);
-    certificates::publish(store, &certificates).map_err(SucceedError::Certificates)?;
+    certificates::publish(store, &certificates, &certificates.fingerprints())
+        .map_err(SucceedError::Certificates)?;
     let succession = state(store, old, new, signing.now)?;
     let mut catalog = present;
     catalog.keys.retain(|key| key != old.fingerprint());

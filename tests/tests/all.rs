@@ -21,5 +21,6 @@ mod ordinary;
 mod pocket;
 mod requirements;
 mod settings;
+mod units;
 mod unpacking;
 mod wire;

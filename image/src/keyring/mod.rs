@@ -22,6 +22,7 @@ mod error;
 mod fingerprint;
 #[cfg(test)]
 pub(crate) mod forge;
+mod own;
 mod policy;
 mod signature;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use certificate::{Certificate, CertificateState};
 pub use directory::{KEY_EXTENSIONS, key_files};
 pub use error::{Cause, KeyringError, Reason, Rejected};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
+pub use own::CERTIFICATE_MAX;
 pub use policy::Policy;
 pub use signature::CLOCK_TOLERANCE;
 pub use verify::Verified;
@@ -134,15 +136,6 @@ impl Keyring {
         Self {
             members: self.members.iter().filter(wanted).cloned().collect(),
         }
-    }
-
-    /// The same certificates, with what another keyring knows of them besides:
-    /// newer subkeys, a later expiry, revocations. No certificate is added.
-    #[must_use]
-    pub fn renewed(&self, other: &Self) -> Self {
-        let mut renewed = self.clone();
-        renewed.extend(other.only(&self.fingerprints()));
-        renewed
     }
 
     /// Primary fingerprints of all certificates.

@@ -3,10 +3,10 @@
 use crate::import::fixture::{Street, chain, import};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use hatchery_image::Catalog;
 use hatchery_image::catalog::PAYLOAD_TYPE;
 use hatchery_image::envelope::{Envelope, pre_authentication_encoding};
 use hatchery_image::signer::Signer;
+use hatchery_image::{Catalog, Keyring};
 use hatchery_importer::import::Kind;
 use hatchery_importer::{ImportError, ImportRequest};
 use hatchery_tests::run::run;
@@ -144,6 +144,23 @@ pub(crate) fn gpg(signer: &Signer, arguments: &[&str]) -> String {
     let argv = ["gpg", "--homedir", home, "--batch", "--yes"];
     let no_passphrase = ["--pinentry-mode", "loopback", "--passphrase", ""];
     run(&[&argv[..], &no_passphrase, arguments].concat()).unwrap()
+}
+
+/// Revokes a key in its own home, with the revocation that GnuPG itself wrote
+/// when it made the key, with a colon before it so that nobody imports it by
+/// mistake.
+pub(crate) fn revoke(street: &Street, signer: &Signer) {
+    let home = signer.home().unwrap();
+    let file = format!("openpgp-revocs.d/{}.rev", signer.fingerprint());
+    let text = fs::read_to_string(home.join(file)).unwrap();
+    let revocation = street.yard.path("revocation.asc");
+    fs::write(&revocation, text.replace(":-----BEGIN", "-----BEGIN")).unwrap();
+    gpg(signer, &["--import", revocation.to_str().unwrap()]);
+}
+
+/// The certificate of a key as its home has it now.
+pub(crate) fn certificate(signer: &Signer) -> Keyring {
+    Keyring::parse(&signer.public_key().unwrap()).unwrap()
 }
 
 /// A catalog that gpg signed with these options of its own.

@@ -1,13 +1,13 @@
 //! Signatures of keys that may not sign, or not any more.
 
 use super::fixture::{
-    catalog, envelope, fresh, gpg, known, refused, refused_as, request, seal, seal_with_options,
-    write,
+    catalog, certificate, envelope, known, refused, refused_as, request, revoke, seal,
+    seal_with_options, write,
 };
 use crate::import::fixture::Street;
 use hatchery_image::catalog::PAYLOAD_TYPE;
 use hatchery_image::envelope::pre_authentication_encoding;
-use hatchery_image::signer::{Home, Signer};
+use hatchery_image::signer::Home;
 use hatchery_image::{Catalog, Keyring};
 use hatchery_importer::ImportRequest;
 use hatchery_importer::import::Kind;
@@ -28,10 +28,6 @@ fn trusting(street: &Street, keyring: Keyring) -> ImportRequest {
     let mut request = request(street, "victim");
     request.repository.keyring = keyring;
     request
-}
-
-fn certificate(signer: &Signer) -> Keyring {
-    Keyring::parse(&signer.public_key().unwrap()).unwrap()
 }
 
 #[test]
@@ -62,37 +58,8 @@ fn a_trusted_key_that_the_catalog_does_not_list() {
 fn a_revoked_key() {
     let Some(street) = known() else { return };
     let signer = &street.yard.signer;
-    // GnuPG itself wrote the revocation when it made the key, and a colon
-    // before it so that nobody imports it by mistake.
-    let home = signer.home().unwrap();
-    let file = format!("openpgp-revocs.d/{}.rev", signer.fingerprint());
-    let text = fs::read_to_string(home.join(file)).unwrap();
-    let revocation = street.yard.path("revocation.asc");
-    fs::write(&revocation, text.replace(":-----BEGIN", "-----BEGIN")).unwrap();
-    gpg(signer, &["--import", revocation.to_str().unwrap()]);
+    revoke(&street, signer);
     let request = trusting(&street, certificate(signer));
-    refused_as(&request, Kind::Trust, "was revoked");
-}
-
-#[test]
-fn a_revocation_that_the_mirror_publishes_counts_and_is_never_lost() {
-    let Some(street) = fresh() else { return };
-    let keys = street.yard.path("trusted");
-    let old = street.keyring();
-    old.save_to_directory(&keys).unwrap();
-    let signer = &street.yard.signer;
-    let home = signer.home().unwrap();
-    let file = format!("openpgp-revocs.d/{}.rev", signer.fingerprint());
-    let text = fs::read_to_string(home.join(file)).unwrap();
-    let revocation = street.yard.path("revocation.asc");
-    fs::write(&revocation, text.replace(":-----BEGIN", "-----BEGIN")).unwrap();
-    gpg(signer, &["--import", revocation.to_str().unwrap()]);
-    certificate(signer).save_to_directory(&keys).unwrap();
-    // Neither the file nor a merge with what a mirror says takes it back.
-    old.save_to_directory(&keys).unwrap();
-    let mut request = request(&street, "victim");
-    request.repository.keyring = Keyring::load_directory(&keys).unwrap();
-    fs::write(street.store().join("keys.pgp"), old.to_bytes()).unwrap();
     refused_as(&request, Kind::Trust, "was revoked");
 }
 

@@ -9,5 +9,6 @@ mod keys;
 mod listing;
 mod memory;
 mod network;
+mod revocation;
 mod succession;
 mod unknown;

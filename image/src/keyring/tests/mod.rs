@@ -4,6 +4,7 @@ mod clearsigned;
 mod hostile;
 mod keys;
 mod old_digests;
+mod own;
 mod readers;
 mod signatures;
 mod web;
