@@ -78,6 +78,25 @@ pub fn sync_directory(path: &Path) -> Result<()> {
         .map_err(failed("sync the directory", path))
 }
 
+/// Makes a folder and those above it that are absent, each so that it lasts:
+/// what is written into a folder is lost with it, however well it was synced.
+///
+/// # Errors
+/// One cannot be made or synced; those above it stay.
+pub fn make_folders(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = parent(path);
+    make_folders(above)?;
+    match fs::create_dir(path) {
+        // Another process was faster; it may not have come to the sync.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => (),
+        made => made?,
+    }
+    File::open(above)?.sync_all()
+}
+
 /// Replaces the file at `path` by one with these bytes and this mode (such as
 /// 0o644), durably and in one step.
 ///

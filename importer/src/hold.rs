@@ -3,11 +3,11 @@
 //! Who writes something that nothing refers to yet (an image's table, a tree
 //! under a hidden name), or exchanges trees, holds it shared, from then until
 //! the record is written; `gc` holds it alone while it decides what nothing
-//! refers to. A machine's own lock would not do: a machine that runs holds
+//! refers to, and `limit` while it changes a record. A machine's own lock would not do: a machine that runs holds
 //! that, too, and what is kept beside it must be removable.
 
+use hatchery_image::durable;
 use rustix::fs::{FlockOperation, Mode, OFlags};
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,14 @@ impl Hold {
         Ok(Self { _file: file })
     }
 
+    /// Alone, waiting until nobody else holds it.
+    pub(crate) fn alone_waiting(state: &Path) -> Result<Self, HoldError> {
+        let file = open(state)?;
+        rustix::fs::flock(&file, FlockOperation::LockExclusive)
+            .map_err(|errno| failed(state, errno))?;
+        Ok(Self { _file: file })
+    }
+
     /// Alone; none while anybody else holds it.
     pub(crate) fn alone(state: &Path) -> Result<Option<Self>, HoldError> {
         let file = open(state)?;
@@ -58,7 +66,7 @@ fn failed(state: &Path, source: impl Into<io::Error>) -> HoldError {
 }
 
 fn open(state: &Path) -> Result<OwnedFd, HoldError> {
-    fs::create_dir_all(state).map_err(|source| failed(state, source))?;
+    durable::make_folders(state).map_err(|source| failed(state, source))?;
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     rustix::fs::open(state.join(LOCK), flags, Mode::from_raw_mode(0o600))
         .map_err(|errno| failed(state, errno))

@@ -60,13 +60,16 @@ impl Machines {
         };
         if !root.is_dir() {
             if let Some(parent) = root.parent() {
-                fs::create_dir_all(parent).map_err(failed)?;
+                durable::make_folders(parent).map_err(failed)?;
             }
             match fs::DirBuilder::new().mode(0o700).create(root) {
                 // Another import was faster.
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => (),
                 made => made.map_err(failed)?,
             }
+            let parent = root.parent().filter(|p| !p.as_os_str().is_empty());
+            let parent = parent.unwrap_or_else(|| Path::new("."));
+            durable::sync_directory(parent).map_err(|error| failed(error.source))?;
         }
         // Records hold the path, so it must mean the same from everywhere.
         let root = root.canonicalize().map_err(failed)?;

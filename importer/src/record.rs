@@ -182,7 +182,7 @@ impl Records {
     /// # Errors
     /// The system refused.
     pub fn write(&self, record: &Record) -> Result<(), RecordError> {
-        fs::create_dir_all(&self.root).map_err(|source| RecordError::Failed {
+        durable::make_folders(&self.root).map_err(|source| RecordError::Failed {
             doing: "make the directory",
             path: self.root.clone(),
             source,

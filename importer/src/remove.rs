@@ -7,7 +7,7 @@ use crate::gc::{self, GcError};
 use crate::hidden::Hidden;
 use crate::hold::{Hold, HoldError};
 use crate::leftovers;
-use crate::lock::LockError;
+use crate::lock::{self, LockError};
 use crate::machines::{Machines, MachinesError};
 use crate::places::Places;
 use crate::record::{Record, RecordError};
@@ -130,6 +130,10 @@ pub fn remove(
     let previous = PreviousOnes::beneath(&places.state);
     let is_ours = |kept: &Previous| kept.tree.parent() == Some(machines.root());
     let kept = previous.find(name)?.filter(is_ours);
+    // Somebody may have booted what is kept, to look at it.
+    if kept.as_ref().is_some_and(|kept| lock::is_held(&kept.tree)) {
+        return Err(RemoveError::Running { name: name.clone() });
+    }
     let disabled = disable(name, ours.as_ref(), kept.as_ref())?;
     let kept = kept.map(|kept| kept.tree);
     let hidden = hide(&path)?;

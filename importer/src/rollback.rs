@@ -4,7 +4,7 @@
 
 use crate::exchange::{self, ExchangeError, Generation, Journal, Previous, PreviousOnes, TreeId};
 use crate::hold::{Hold, HoldError};
-use crate::lock::LockError;
+use crate::lock::{self, LockError};
 use crate::machines::{Machines, MachinesError};
 use crate::places::Places;
 use crate::settings;
@@ -102,6 +102,10 @@ pub fn rollback(
     let previous = previous
         .filter(is_ours)
         .ok_or_else(|| RollbackError::NoPrevious { name: name.clone() })?;
+    // Somebody may have booted what is kept, to look at it.
+    if lock::is_held(&previous.tree) {
+        return Err(RollbackError::Running { name: name.clone() });
+    }
     let journal = journal(name, &target, previous, places, now)?;
     exchange::exchange(name, &journal, places, &held, |_| Ok(()))?;
 

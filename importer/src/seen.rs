@@ -116,7 +116,7 @@ impl State {
                 source,
             })
         };
-        fs::create_dir_all(&self.root).map_err(failed)?;
+        durable::make_folders(&self.root).map_err(failed)?;
         let write = |e| Refused::State(StateError::Write(e));
         let _lock = DirectoryLock::exclusive(&self.root).map_err(write)?;
         let before = self.seen(&catalog.repository).map_err(Refused::State)?;

@@ -106,7 +106,7 @@ pub(crate) fn put(path: &Path, text: Option<&str>) -> Result<(), SettingsError> 
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     match text {
         Some(text) => {
-            fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
+            durable::make_folders(folder).map_err(failed("make the folder", folder))?;
             durable::write(path, text.as_bytes(), 0o644).map_err(SettingsError::Write)
         }
         None => match fs::remove_file(path) {

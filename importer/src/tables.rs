@@ -100,10 +100,16 @@ impl Tables {
         table: Option<&(Vec<u8>, Vec<u8>)>,
         _held: &Hold,
     ) -> Result<(), TablesError> {
-        if self.find(digest).is_ok_and(|found| found.is_some()) {
-            return Ok(());
+        // One that lacks its table is what a removal left that was killed.
+        let is_whole = |found: Remembered| found.table.is_some() == table.is_some();
+        if self
+            .find(digest)
+            .is_ok_and(|found| found.is_some_and(is_whole))
+        {
+            // By another import, which may not have come to this yet.
+            return durable::sync_directory(&self.root).map_err(TablesError::Write);
         }
-        fs::create_dir_all(&self.root).map_err(failed("make the folder", &self.root))?;
+        durable::make_folders(&self.root).map_err(failed("make the folder", &self.root))?;
         let staging = Staging::new(&self.root).map_err(TablesError::Write)?;
         let files = [
             (MANIFEST, Some(manifest)),
@@ -179,8 +185,11 @@ impl Tables {
             return Ok(());
         }
         for folder in unused {
-            fs::remove_dir_all(folder).map_err(failed("remove", folder))?;
+            // In one step, so that a removal that is killed leaves no half of it.
+            let hidden = self.root.join(durable::random_name());
+            fs::rename(folder, hidden).map_err(failed("remove", folder))?;
         }
+        durable::sync_directory(&self.root).map_err(TablesError::Write)?;
         durable::sweep(&self.root, |path| fs::remove_dir_all(path))
             .map(drop)
             .map_err(TablesError::Write)

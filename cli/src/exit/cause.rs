@@ -218,6 +218,7 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
         VerifyError::NotFound { .. }
         | VerifyError::NotImported { .. }
         | VerifyError::Forgotten { .. }
+        | VerifyError::Replaced { .. }
         | VerifyError::NoTable { .. } => Some(Code::Conflict),
         // It stands in for the one that it holds.
         VerifyError::Tables(TablesError::Changed { .. }) => Some(Code::Trust),
@@ -233,7 +234,7 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
     let limit = |error: &L| match error {
         L::NotFound { .. } | L::BelowUse { .. } => Some(Code::Conflict),
         L::Interrupted(_) => Some(Code::Interrupted),
-        L::Failed { .. } | L::Machines(_) | L::Record(_) => None,
+        L::Failed { .. } | L::Machines(_) | L::Record(_) | L::Hold(_) | L::Exchange(_) => None,
         _ => Some(Code::Host),
     };
     let bridge = |error: &B| match error {

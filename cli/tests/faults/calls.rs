@@ -6,6 +6,7 @@
 //! call that changes something.
 
 use super::host::Host;
+use super::run::Ran;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
@@ -73,6 +74,9 @@ const SOMETIMES: [(&str, &[&str]); 5] = [
     ("write", &["</"]),
 ];
 
+/// What the process that unpacks is started with.
+pub(super) const HELPER: &str = "__unpack";
+
 /// Where a run is disturbed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Point {
@@ -104,22 +108,104 @@ fn traced_calls() -> String {
 
 /// The points of a run, which is made, and must succeed.
 pub(super) fn points(host: &Host<'_>, arguments: &[String]) -> BTreeSet<Point> {
+    let (text, root) = logged(host, arguments, &traced_calls(), Host::traced);
+    parse(&text, &root)
+}
+
+/// The points of a run's first thread alone.
+pub(super) fn points_alone(host: &Host<'_>, arguments: &[String]) -> BTreeSet<Point> {
+    let (text, root) = logged(host, arguments, &traced_calls(), Host::traced_alone);
+    let lines: Vec<String> = text.lines().map(|line| format!("0 {line}")).collect();
+    parse(&lines.join("\n"), &root)
+}
+
+/// The points of a run that only the process that unpacks comes to: its calls
+/// of a kind beyond as many as any other thread makes.
+pub(super) fn points_of_helper(host: &Host<'_>, arguments: &[String]) -> BTreeSet<Point> {
+    let calls = format!("{},execve,clone,clone3,vfork", traced_calls());
+    let (text, _) = logged(host, arguments, &calls, Host::traced);
+    let helper = helper_threads(&text);
+    let is_its = |line: &&str| {
+        line.split(' ')
+            .next()
+            .is_some_and(|pid| helper.contains(pid))
+    };
+    let (its, others): (Vec<&str>, Vec<&str>) = text.lines().partition(is_its);
+    // It sees its own root, which is no path of the host's.
+    let mut points = parse(&its.join("\n"), "");
+    let mut most: BTreeMap<String, usize> = BTreeMap::new();
+    for (_, call, number) in counted(&others.join("\n")) {
+        let known = most.entry(call.to_owned()).or_insert(0);
+        *known = number.max(*known);
+    }
+    points.retain(|point| {
+        most.get(&point.call)
+            .is_none_or(|most| point.number > *most)
+    });
+    points
+}
+
+/// A run's log, and the root of the host. It must succeed.
+fn logged<'r>(
+    host: &Host<'r>,
+    arguments: &[String],
+    calls: &str,
+    run: fn(&Host<'r>, &[String], &[String]) -> Ran,
+) -> (String, String) {
     let log = host.path("strace.log");
     let options = ["-y", "-o", log.to_str().unwrap(), "-e"].map(str::to_owned);
-    let trace = format!("trace={}", traced_calls());
-    let ran = host.traced(&[&options[..], &[trace]].concat(), arguments);
+    let trace = format!("trace={calls}");
+    let ran = run(host, &[&options[..], &[trace]].concat(), arguments);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let text = fs::read_to_string(&log).unwrap();
     let _ = fs::remove_file(log);
     let root = host.path("");
-    parse(&text, root.to_str().unwrap().trim_end_matches('/'))
+    let root = root.to_str().unwrap().trim_end_matches('/').to_owned();
+    (text, root)
+}
+
+/// Threads of the process that unpacks: it says so when it is started, and
+/// each of the others was started by one of them.
+fn helper_threads(log: &str) -> BTreeSet<&str> {
+    let mut threads = BTreeSet::new();
+    for line in log.lines() {
+        let pid = line.split(' ').next().unwrap_or_default();
+        if line.contains("execve(") && line.contains(HELPER) {
+            threads.insert(pid);
+        } else if line.contains("clone") && threads.contains(pid) {
+            threads.extend(line.rsplit(" = ").next().filter(|child| {
+                !child.is_empty() && child.bytes().all(|byte| byte.is_ascii_digit())
+            }));
+        }
+    }
+    assert!(!threads.is_empty(), "no process unpacks");
+    threads
 }
 
 /// Reads a log. What a call is made on must be beneath `root` to count, where
 /// the line says it.
 fn parse(log: &str, root: &str) -> BTreeSet<Point> {
-    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut points = BTreeSet::new();
+    for (arguments, call, number) in counted(log) {
+        let sometimes = SOMETIMES.iter().find(|(name, _)| *name == call);
+        let changes = sometimes.is_none_or(|(_, parts)| {
+            parts.iter().any(|part| arguments.contains(part)) && arguments.contains(root)
+        });
+        if changes {
+            points.insert(Point {
+                call: call.to_owned(),
+                number,
+            });
+        }
+    }
+    points
+}
+
+/// Arguments and name of each call of a log, and which of its thread's of that
+/// name it is.
+fn counted(log: &str) -> Vec<(&str, &str, usize)> {
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut calls = Vec::new();
     for line in log.lines() {
         let Some((pid, rest)) = line.trim_start().split_once(' ') else {
             continue;
@@ -133,18 +219,9 @@ fn parse(log: &str, root: &str) -> BTreeSet<Point> {
         }
         let number = counts.entry((pid, call)).or_insert(0);
         *number += 1;
-        let sometimes = SOMETIMES.iter().find(|(name, _)| *name == call);
-        let changes = sometimes.is_none_or(|(_, parts)| {
-            parts.iter().any(|part| arguments.contains(part)) && arguments.contains(root)
-        });
-        if changes {
-            points.insert(Point {
-                call: call.to_owned(),
-                number: *number,
-            });
-        }
+        calls.push((arguments, call, *number));
     }
-    points
+    calls
 }
 
 /// At most `most` of them, spread evenly, but the first and last of each kind.

@@ -3,7 +3,7 @@
 
 use super::portrait;
 use super::repository::Repository;
-use super::run::{Ran, plain, program, traced};
+use super::run::{Ran, plain, program, traced, traced_alone};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -135,6 +135,10 @@ impl<'r> Host<'r> {
 
     pub(super) fn traced(&self, options: &[String], arguments: &[String]) -> Ran {
         traced(self.repository.home(), options, arguments)
+    }
+
+    pub(super) fn traced_alone(&self, options: &[String], arguments: &[String]) -> Ran {
+        traced_alone(self.repository.home(), options, arguments)
     }
 
     /// Runs it; it must succeed.

@@ -24,7 +24,7 @@ const POINTS_MIN: usize = 500;
 
 /// What is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Verb {
+pub(super) enum Verb {
     Import,
     Replace,
     Remove,
@@ -33,14 +33,14 @@ enum Verb {
 const VERBS: [Verb; 3] = [Verb::Import, Verb::Replace, Verb::Remove];
 
 /// How one kind of host is tried.
-struct Trial<'r> {
-    host: Host<'r>,
+pub(super) struct Trial<'r> {
+    pub(super) host: Host<'r>,
     /// What is there after nothing, version 1 and version 2.
     states: [Seen; 3],
 }
 
 impl Trial<'_> {
-    fn arguments(&self, verb: Verb) -> Vec<String> {
+    pub(super) fn arguments(&self, verb: Verb) -> Vec<String> {
         match verb {
             Verb::Import => self.host.import("1", false),
             Verb::Replace => self.host.import("2", true),
@@ -49,7 +49,7 @@ impl Trial<'_> {
     }
 
     /// What is there before and after a verb.
-    fn states(&self, verb: Verb) -> [&Seen; 2] {
+    pub(super) fn states(&self, verb: Verb) -> [&Seen; 2] {
         let [nothing, one, two] = &self.states;
         match verb {
             Verb::Import => [nothing, one],
@@ -59,7 +59,7 @@ impl Trial<'_> {
     }
 
     /// Checks what a run that was disturbed shows: all of the old or new.
-    fn check_shown(&self, verb: Verb, context: &str) {
+    pub(super) fn check_shown(&self, verb: Verb, context: &str) {
         let seen = self.host.see();
         let states = self.states(verb);
         let fits = |part: fn(&Seen) -> String| {
@@ -77,7 +77,7 @@ impl Trial<'_> {
     }
 
     /// Does it again, undisturbed: all is then as if it had not been disturbed.
-    fn recover(&self, verb: Verb, context: &str) {
+    pub(super) fn recover(&self, verb: Verb, context: &str) {
         let was_there = self.host.see().tree.is_some();
         let ran = self.host.run(&self.arguments(verb));
         let expected: &[Option<i32>] = match verb {
@@ -138,7 +138,7 @@ struct Figures {
 }
 
 /// Takes the states and the points of each verb from runs without a kill.
-fn prepare<'r>(
+pub(super) fn prepare<'r>(
     repository: &'r Repository,
     root: &Path,
     wish: Wish,

@@ -3,6 +3,7 @@
 //! once. After each, what is visible is whole and as it was or as it was to
 //! be, and the next run leaves nothing behind.
 
+mod apart;
 mod calls;
 mod errors;
 mod host;
@@ -10,6 +11,7 @@ mod killed;
 mod portrait;
 mod power;
 mod repository;
+mod resume;
 mod run;
 mod together;
 

@@ -40,11 +40,16 @@ pub(super) fn plain(home: &Path, arguments: &[String]) -> Ran {
 
 /// Runs it under strace with these options before the program's own.
 pub(super) fn traced(home: &Path, options: &[String], arguments: &[String]) -> Ran {
+    // Not --seccomp-bpf: with it, calls of the first thread are not disturbed.
+    ran(&strace(home, &["-f"], options, arguments).output().unwrap())
+}
+
+fn strace(home: &Path, follow: &[&str], options: &[String], arguments: &[String]) -> Command {
     let program = command(home);
     let mut strace = Command::new("strace");
     strace
-        // Not --seccomp-bpf: with it, calls of the first thread are not disturbed.
-        .args(["-f", "-qq"])
+        .args(follow)
+        .arg("-qq")
         .args(options)
         .arg("--")
         .arg(program.get_program())
@@ -56,7 +61,13 @@ pub(super) fn traced(home: &Path, options: &[String], arguments: &[String]) -> R
             strace.env(name, value);
         }
     }
-    ran(&strace.output().unwrap())
+    strace
+}
+
+/// The same, but only the program's own first thread is traced: what it starts
+/// runs on by itself.
+pub(super) fn traced_alone(home: &Path, options: &[String], arguments: &[String]) -> Ran {
+    ran(&strace(home, &[], options, arguments).output().unwrap())
 }
 
 /// Starts it; what it says goes to `log`.

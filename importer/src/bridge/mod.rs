@@ -364,7 +364,7 @@ fn forward(address: IpAddr, on: bool, folders: &Folders) -> Result<(), BridgeErr
 
 fn put(path: &Path, text: &str) -> Result<(), BridgeError> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
+        durable::make_folders(folder).map_err(failed("make the folder", folder))?;
     }
     durable::write(path, text.as_bytes(), 0o644).map_err(BridgeError::Write)
 }

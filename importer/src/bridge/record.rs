@@ -135,7 +135,7 @@ pub fn bridges(state: &Path) -> Result<Vec<BridgeRecord>, BridgeError> {
 
 pub(super) fn write(state: &Path, record: &BridgeRecord) -> Result<(), BridgeError> {
     let folder = folder(state);
-    fs::create_dir_all(&folder).map_err(|source| BridgeError::Failed {
+    durable::make_folders(&folder).map_err(|source| BridgeError::Failed {
         doing: "make the folder",
         path: folder,
         source,

@@ -3,24 +3,44 @@
 use super::ExchangeError;
 use crate::btrfs;
 use rustix::fd::AsFd as _;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;
 
-/// A tree among those that are in one directory at one time. (An inode is
-/// given out again once its tree is removed.)
+/// A tree among those that are in one directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TreeId {
-    /// The inode of a directory.
+    /// The inode of a directory, where its file system knows no more, and as
+    /// earlier programs wrote it. It is given out again once the tree is
+    /// removed.
     Inode(u64),
+    /// An inode, and when it was made, since 1970: another directory that is
+    /// given the same inode was made later.
+    Born {
+        /// The inode.
+        inode: u64,
+        /// Seconds of the time.
+        seconds: i64,
+        /// What is left of it.
+        nanoseconds: u32,
+    },
     /// The id of a btrfs subvolume; the inode of each is the same.
     Subvolume(u64),
 }
 
 impl TreeId {
+    /// Whether both are of the same tree, as far as both say.
+    pub(crate) fn is(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Inode(one), Self::Born { inode, .. })
+            | (Self::Born { inode, .. }, Self::Inode(one)) => one == inode,
+            (one, other) => one == other,
+        }
+    }
+
     /// Of the tree at `path`; none if there is no directory.
     pub(crate) fn of(path: &Path) -> Result<Option<Self>, ExchangeError> {
         identify(path).map_err(|source| ExchangeError::Failed {
@@ -40,5 +60,51 @@ fn identify(path: &Path) -> io::Result<Option<TreeId>> {
     if btrfs::is_subvolume(directory.as_fd())? {
         return btrfs::subvolume_id(directory.as_fd()).map(|id| Some(TreeId::Subvolume(id)));
     }
-    Ok(Some(TreeId::Inode(rustix::fs::fstat(&directory)?.st_ino)))
+    let inode = rustix::fs::fstat(&directory)?.st_ino;
+    let wanted = StatxFlags::BTIME;
+    // Linux before 4.11, or an old seccomp filter, has no such call.
+    let born = rustix::fs::statx(&directory, "", AtFlags::EMPTY_PATH, wanted).ok();
+    let born = born.filter(|stat| stat.stx_mask & wanted.bits() != 0);
+    Ok(Some(match born {
+        Some(stat) => TreeId::Born {
+            inode,
+            seconds: stat.stx_btime.tv_sec,
+            nanoseconds: stat.stx_btime.tv_nsec,
+        },
+        None => TreeId::Inode(inode),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_tree_is_itself_under_every_name_and_no_other_that_has_its_inode() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+        fs::create_dir(&one).unwrap();
+        let id = TreeId::of(&one).unwrap().unwrap();
+        fs::rename(&one, &two).unwrap();
+        assert_eq!(TreeId::of(&two).unwrap(), Some(id));
+        assert_eq!(TreeId::of(&one).unwrap(), None);
+        let TreeId::Born {
+            inode,
+            seconds,
+            nanoseconds,
+        } = id
+        else {
+            return;
+        };
+        let later = TreeId::Born {
+            inode,
+            seconds: seconds + 1,
+            nanoseconds,
+        };
+        assert!(!id.is(later));
+        // As an earlier program wrote it.
+        assert!(id.is(TreeId::Inode(inode)) && TreeId::Inode(inode).is(id));
+        assert!(!id.is(TreeId::Subvolume(inode)));
+    }
 }

@@ -12,8 +12,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Newest `format` that this program writes and reads.
-const FORMAT: u32 = 1;
+/// Newest `format` that this program reads, and that of journals; the second
+/// one says when a tree was made.
+const FORMAT: u32 = 2;
+
+/// `format` of previous generations.
+const PREVIOUS_FORMAT: u32 = 1;
 
 /// Largest file that is read, in bytes: three records, and settings of at
 /// most 1 MiB each.
@@ -79,24 +83,25 @@ impl Journal {
 
     /// Whether the trees have changed places.
     pub(crate) fn has_happened(&self) -> Result<bool, ExchangeError> {
-        let target = TreeId::of(&self.target)?;
-        if target.is_some() && target == self.comes.tree {
-            return Ok(true);
-        }
-        let hidden = TreeId::of(&self.hidden)?;
-        Ok(hidden.is_some() && hidden == self.goes.tree)
+        Ok(is_at(self.comes.tree, &self.target)? || is_at(self.goes.tree, &self.hidden)?)
     }
 
     /// What is kept of what went.
     pub(crate) fn kept(&self) -> Previous {
         Previous {
-            format: FORMAT,
+            format: PREVIOUS_FORMAT,
             tree: self.hidden.clone(),
             record: self.goes.record.clone(),
             settings: self.goes.settings.clone(),
             since: self.begun,
         }
     }
+}
+
+/// Whether there is such a tree, and it is at `path`.
+pub(super) fn is_at(tree: Option<TreeId>, path: &Path) -> Result<bool, ExchangeError> {
+    let found = TreeId::of(path)?;
+    Ok(found.zip(tree).is_some_and(|(found, tree)| found.is(tree)))
 }
 
 /// The settings file that changes hands: one that either generation has
@@ -188,7 +193,7 @@ impl Folder {
         name: &MachineName,
         value: &T,
     ) -> Result<(), ExchangeError> {
-        fs::create_dir_all(&self.0).map_err(|source| ExchangeError::Failed {
+        durable::make_folders(&self.0).map_err(|source| ExchangeError::Failed {
             doing: "make the folder",
             path: self.0.clone(),
             source,

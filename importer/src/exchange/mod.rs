@@ -7,7 +7,7 @@
 //! back ([`mend`], under the machine's lock):
 //!
 //! 1. the journal is written: both generations (record and text of the
-//!    settings) and the identity of both trees (an inode, or the id of a
+//!    settings) and the identity of both trees (an inode and its birth, or the id of a
 //!    subvolume: it moves with the tree and is another for each);
 //! 2. a new tree is renamed from staging to its hidden name
 //!    `.#NAME.previous-ID`, which nothing sweeps; one that was kept is there;
@@ -39,6 +39,7 @@ pub use error::ExchangeError;
 pub use identity::TreeId;
 pub use previous::Previous;
 
+use journal::is_at;
 pub(crate) use journal::{Generation, Journal, Journals};
 pub(crate) use previous::{PreviousOnes, kept_name, machine_of};
 
@@ -46,7 +47,7 @@ use crate::hidden::Hidden;
 use crate::hold::Hold;
 use crate::places::Places;
 use crate::record::Record;
-use crate::settings;
+use crate::{lock, settings};
 use hatchery_image::MachineName;
 use hatchery_image::durable;
 use rustix::fs::{CWD, RenameFlags};
@@ -245,6 +246,8 @@ impl Steps<'_> {
         self.record(journal.comes.record.as_ref())?;
         let older = was_kept.filter(|tree| **tree != journal.hidden && journal.goes.tree.is_some());
         match older {
+            // Somebody has booted it from where it is kept: `gc` removes it later.
+            Some(tree) if lock::is_held(tree) => Ok(None),
             Some(tree) => Ok(Hidden::new(tree).map_err(|source| ExchangeError::Failed {
                 doing: "hide",
                 path: tree.clone(),
@@ -273,8 +276,7 @@ impl Steps<'_> {
         self.settings(&journal.goes)?;
         self.previous(journal.before.as_ref())?;
         self.record(journal.goes.record.as_ref())?;
-        let is_ours = TreeId::of(&journal.hidden)? == journal.comes.tree;
-        if !journal.fresh || !is_ours {
+        if !journal.fresh || !is_at(journal.comes.tree, &journal.hidden)? {
             return Ok(());
         }
         let removed = Hidden::new(&journal.hidden).and_then(|h| h.map_or(Ok(()), Hidden::remove));

@@ -20,7 +20,7 @@ use crate::hidden::Hidden;
 use crate::hold::Hold;
 use crate::machines::Machines;
 use crate::places::Places;
-use crate::{tree, usage};
+use crate::{lock, tree, usage};
 use hatchery_image::durable;
 use hatchery_image::progress::{Progress, Stage, Unit};
 use hatchery_transfer::Cache;
@@ -31,6 +31,9 @@ use std::time::{Duration, SystemTime};
 
 /// How long nobody must have used a download, unless the caller says otherwise.
 pub const DOWNLOAD_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Why a tree stays that somebody has booted from where it is kept.
+const IN_USE: &str = "it is running, or another program works on it";
 
 /// What to collect.
 #[derive(Clone, Debug)]
@@ -180,6 +183,10 @@ impl Collection<'_> {
                 self.spare(&previous.tree, "it is in another machines directory");
                 continue;
             }
+            if lock::is_held(&previous.tree) {
+                self.spare(&previous.tree, IN_USE);
+                continue;
+            }
             self.add(What::Previous, previous.tree.clone());
             if !self.request.dry_run {
                 self.hide(&previous.tree)?;
@@ -190,7 +197,8 @@ impl Collection<'_> {
             let Some(name) = path.file_name().and_then(machine_of) else {
                 continue;
             };
-            let is_known = self.collected.removed.iter().any(|g| g.path == path);
+            let is_known = self.collected.removed.iter().any(|g| g.path == path)
+                || self.collected.spared.iter().any(|s| s.path == path);
             if is_known || exchange::is_begun(&name, places)? {
                 continue;
             }
@@ -199,6 +207,10 @@ impl Collection<'_> {
                 self.spare(&path, format!("{name} is in use"));
                 continue;
             };
+            if lock::is_held(&path) {
+                self.spare(&path, IN_USE);
+                continue;
+            }
             self.add(What::Previous, path.clone());
             if !self.request.dry_run {
                 self.hide(&path)?;

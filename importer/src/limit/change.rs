@@ -7,6 +7,8 @@
 //! the kernel, whoever has set it.
 
 use super::{DiskUse, Kind, LimitError, Place, btrfs, is_free, project, read, say_exempt};
+use crate::exchange;
+use crate::hold::Hold;
 use crate::machined;
 use crate::machines::Machines;
 use crate::places::Places;
@@ -75,13 +77,33 @@ pub fn change(
         path: &path,
     };
     let changed = subject.change(limit, force, progress)?;
+    note(name, &machines, places)?;
+    Ok(changed)
+}
+
+/// Repeats the limit in the machine's record. A machine that runs holds its
+/// lock, so this cannot take it; the state folder is held alone instead, so
+/// that nobody replaces or removes the machine between the reading of its
+/// record and the writing.
+fn note(name: &MachineName, machines: &Machines, places: &Places) -> Result<(), LimitError> {
+    let path = machines.path(name);
+    let _held = Hold::alone_waiting(&places.state)?;
+    // What a killed process began belongs to whoever mends it, and it may have
+    // been removed or replaced meanwhile: what counts is what is there now.
+    let is_there = path.symlink_metadata().is_ok_and(|stat| stat.is_dir());
+    if !is_there || exchange::is_begun(name, places)? {
+        return Ok(());
+    }
     let records = places.records();
     let ours = records.find(name)?.filter(|record| record.path == path);
-    if let Some(mut record) = ours.filter(|record| record.limit != changed.limit) {
-        record.limit = changed.limit;
-        records.write(&record)?;
+    if let Some(mut record) = ours {
+        let limit = read(machines, &path)?.limit;
+        if record.limit != limit {
+            record.limit = limit;
+            records.write(&record)?;
+        }
     }
-    Ok(changed)
+    Ok(())
 }
 
 /// Limits all machines together to `limit` bytes, or takes that limit away.

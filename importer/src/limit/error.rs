@@ -1,6 +1,8 @@
 //! Why there is no limit, and what to do about it.
 
 use super::Kind;
+use crate::exchange::ExchangeError;
+use crate::hold::HoldError;
 use crate::machines::MachinesError;
 use crate::record::RecordError;
 use hatchery_image::MachineName;
@@ -134,6 +136,12 @@ pub enum LimitError {
     /// The record cannot be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The state folder cannot be locked.
+    #[error(transparent)]
+    Hold(#[from] HoldError),
+    /// What a killed process began cannot be read.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
     /// The user asked to stop.
     #[error("it was stopped")]
     Interrupted(#[source] Interrupted),

@@ -44,6 +44,12 @@ pub enum VerifyError {
         /// The image.
         image: String,
     },
+    /// Another generation took its place.
+    #[error("{name} was replaced or removed while it was verified; verify it again")]
+    Replaced {
+        /// The machine.
+        name: MachineName,
+    },
     /// What was begun with it cannot be read.
     #[error(transparent)]
     Exchange(#[from] ExchangeError),

@@ -20,7 +20,7 @@ mod written;
 pub use error::VerifyError;
 pub use report::{Difference, VerifyReport};
 
-use crate::exchange;
+use crate::exchange::{self, TreeId};
 use crate::machines::Machines;
 use crate::places::Places;
 use hatchery_image::MachineName;
@@ -54,6 +54,7 @@ pub fn verify(
     if !path.symlink_metadata().is_ok_and(|stat| stat.is_dir()) {
         return Err(VerifyError::NotFound { path });
     }
+    let tree = TreeId::of(&path)?;
     let record = exchange::record_of(name, places)?.filter(|record| record.path == path);
     let record = record.ok_or_else(|| VerifyError::NotImported { name: name.clone() })?;
     let remembered = places.tables().find(record.manifest)?;
@@ -71,5 +72,9 @@ pub fn verify(
         apart: written.paths(),
     };
     let compared = compare(&path, listing, &options, &running).map_err(VerifyError::Compare)?;
+    // Record and tree are of two generations if it was replaced meanwhile.
+    if TreeId::of(&path)? != tree {
+        return Err(VerifyError::Replaced { name: name.clone() });
+    }
     Ok(report::report(&record, &compared, &written))
 }
