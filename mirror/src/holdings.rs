@@ -342,14 +342,14 @@ impl Holdings {
             let length = known.bytes.len() as u64;
             return Ok(Some(content(length, known.digest, known.modified, data)));
         }
-        let path = directory.join(name);
         let listed = known.sums.get(name);
         if listed.is_none() && name != SIGNATURE {
             return Ok(None);
         }
-        let Some(opened) = self.open(&path)? else {
+        let Some((name, opened)) = self.open_listed(directory, &known, name)? else {
             return Ok(None);
         };
+        let path = directory.join(name);
         let (length, modified) = (opened.identity.size, opened.modified);
         let (digest, data) = match listed {
             Some(digest) if length > SMALL => (digest, Data::File(known.share(name, opened))),
@@ -364,6 +364,24 @@ impl Holdings {
             Data::File(_) => length,
         };
         Ok(Some(content(length, digest, modified, data)))
+    }
+
+    /// A listed file, or the one of the same digest for which its name is only
+    /// another (such as `image.tar.xz`); and the name under which it lies there.
+    fn open_listed<'k>(
+        &self,
+        directory: &Path,
+        known: &'k KnownVersion,
+        name: &'k str,
+    ) -> Result<Option<(&'k str, Opened)>> {
+        let digest = known.sums.get(name);
+        let same = known.sums.iter().filter(|(_, d)| Some(*d) == digest);
+        for name in std::iter::once(name).chain(same.map(|(n, _)| n)) {
+            if let Some(opened) = self.open(&directory.join(name))? {
+                return Ok(Some((name, opened)));
+            }
+        }
+        Ok(None)
     }
 
     /// The catalog, read again only when the file is another one.

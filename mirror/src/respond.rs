@@ -7,6 +7,7 @@
 use crate::body::{Body, Budget};
 use crate::conditional::{self, Verdict};
 use crate::holdings::{Content, Found, Holdings};
+use crate::protocols::hub;
 use crate::ranges::{self, Selection};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
@@ -77,11 +78,14 @@ fn read_target<B>(request: &Request<B>) -> Result<Route, Refusal> {
 }
 
 async fn wait_for_old_clients<B>(request: &Request<B>, route: &Route) {
-    if let Route::File(wanted) = route {
-        let delay = stagger::delay(request.headers(), wanted.file.as_str());
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
+    let file = match route {
+        Route::File(wanted) => wanted.file.as_str(),
+        Route::Hub(hub::Wanted::File { file, .. }) => file,
+        _ => return,
+    };
+    let delay = stagger::delay(request.headers(), file);
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
     }
 }
 

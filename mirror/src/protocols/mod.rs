@@ -4,4 +4,5 @@
 
 pub(crate) mod hub;
 pub(crate) mod oci;
+mod releases;
 pub(crate) mod streams;

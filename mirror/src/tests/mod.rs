@@ -3,6 +3,8 @@
 mod client;
 mod fixture;
 mod hostile;
+mod hub;
+mod images;
 mod patience;
 mod protocols;
 mod semantics;
