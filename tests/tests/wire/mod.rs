@@ -1,5 +1,6 @@
 //! Both ends of the wire: what is published, and what stock clients make of it.
 
 pub(crate) mod fixture;
+mod hub;
 mod publish;
 mod pull;
