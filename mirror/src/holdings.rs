@@ -76,6 +76,8 @@ pub(crate) enum HoldingsError {
     },
     #[error("{path} is not UTF-8")]
     Text { path: PathBuf },
+    #[error("cannot make an image's metadata for incus")]
+    Metadata(#[source] io::Error),
 }
 
 type Result<T> = std::result::Result<T, HoldingsError>;
@@ -85,11 +87,22 @@ type Result<T> = std::result::Result<T, HoldingsError>;
 pub(crate) enum Found {
     /// Content to send.
     Content(Content),
+    /// Content to send that soon is another, though the catalog is the same:
+    /// for nobody to keep.
+    Provisional(Content),
     /// The same file of the version that a channel points at: where it is,
     /// relative to what was asked for.
     Elsewhere(String),
     /// Nothing.
     Nothing,
+}
+
+impl Found {
+    /// Provisional content, older by its date than whatever it will be.
+    pub(crate) fn provisional(mut content: Content) -> Self {
+        content.validators.modified = UNIX_EPOCH;
+        Self::Provisional(content)
+    }
 }
 
 /// Content that can be sent.
@@ -180,6 +193,7 @@ pub(crate) struct Holdings {
     catalog: Mutex<Option<Arc<KnownCatalog>>>,
     inventory: Mutex<Option<Known<Inventory>>>,
     versions: Mutex<HashMap<PathBuf, Arc<KnownVersion>>>,
+    fingerprints: streams::Fingerprints,
 }
 
 impl Holdings {
@@ -189,6 +203,7 @@ impl Holdings {
             catalog: Mutex::default(),
             inventory: Mutex::default(),
             versions: Mutex::default(),
+            fingerprints: streams::Fingerprints::default(),
         }
     }
 
@@ -209,6 +224,11 @@ impl Holdings {
     /// The store itself.
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What is known of images' fingerprints.
+    pub(crate) fn fingerprints(&self) -> &streams::Fingerprints {
+        &self.fingerprints
     }
 
     /// All that the catalog lists.

@@ -132,7 +132,7 @@ fn channels(listing: &Listing, versions: &[Arc<HeldVersion>]) -> BTreeMap<Channe
 }
 
 /// What a manifest says, if it is the one that the catalog names.
-fn describe(
+pub(crate) fn describe(
     image: &ImageName,
     architecture: Architecture,
     version: &Version,

@@ -46,7 +46,7 @@ async fn answer<B>(
     let content = match find(desk, &route).await? {
         Found::Nothing => return Err(Refusal::Missing),
         Found::Elsewhere(location) => return Ok(reply.redirect(&location)),
-        Found::Content(content) => content,
+        Found::Content(content) | Found::Provisional(content) => content,
     };
     match conditional::evaluate(request.headers(), &content.validators) {
         Verdict::NotModified => return Ok(reply.not_modified(&content)),

@@ -9,3 +9,4 @@ mod patience;
 mod protocols;
 mod semantics;
 mod stopping;
+mod streams;
