@@ -2,5 +2,7 @@
 
 pub(crate) mod fixture;
 mod hub;
+mod incus;
 mod publish;
 mod pull;
+mod tls;

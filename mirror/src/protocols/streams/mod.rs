@@ -23,18 +23,20 @@
 //! former has no slash, the latter one, and a release that is called like an
 //! architecture has none.
 //!
-//! What needs a fingerprint that is still being computed (see `sums`) is left
-//! out until it is there. incus keeps these documents for minutes, and like it
-//! whoever asks again gets the whole list. Nothing here is signed: incus trusts
+//! What needs a fingerprint that is still being computed (see `fingerprints`)
+//! is left out until it is there: rather a short list now than a client that
+//! waits for the digests of a store that another program filled. incus keeps
+//! the documents for five minutes and then asks again. Nothing here is signed: incus trusts
 //! the server's TLS, on purpose.
 
 mod documents;
+mod fingerprints;
 mod metadata;
 mod products;
 pub(crate) mod sums;
 
+pub(crate) use fingerprints::Fingerprints;
 pub(crate) use metadata::Subject;
-pub(crate) use sums::Fingerprints;
 
 use crate::content::media_type;
 use crate::holdings::{Found, Holdings, HoldingsError};
