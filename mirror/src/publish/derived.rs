@@ -6,7 +6,7 @@
 
 use super::error::{PublishError, Result, failed, in_store};
 use crate::inventory::HeldVersion;
-use crate::protocols::streams::{Subject, sums};
+use crate::protocols::streams::{self, Subject, sums};
 use crate::store::{FILE_MODE, Store};
 use hatchery_image::durable;
 use hatchery_image::files::ImageFiles;
@@ -22,7 +22,7 @@ pub(super) fn derive(
     directory: &Path,
     progress: &Progress,
 ) -> Result<()> {
-    let Some(archive) = version.archives.first() else {
+    let Some(archive) = streams::root(version) else {
         return Ok(());
     };
     let path = directory.join(archive.file.as_str());

@@ -4,13 +4,14 @@
 //! streams/v1/index.json
 //! streams/v1/images.json
 //! streams/v1/images/NAME/ARCHITECTURE/VERSION/metadata.tar.xz
-//! images/NAME/ARCHITECTURE/VERSION/NAME.tar.zst                 the root, as it is
+//! images/NAME/ARCHITECTURE/VERSION/NAME.tar.xz                  the root, as it is
 //! ```
 //!
-//! Every version that is held is there, for every architecture, with its best
-//! archive as the root (clients tell the compression by its first bytes) and a
-//! metadata tarball made here. A version is named by the time it was published
-//! and our name for it.
+//! Every version that is held is there, for every architecture, with a metadata
+//! tarball made here. The root is its `.tar.xz`, else its best archive: clients
+//! tell the compression by the first bytes, but unpack with the host's tar and
+//! zstd, and incus' packages bring xz alone. A version is named by the time it
+//! was published and our name for it.
 //!
 //! A product is an image for an architecture and a release: its variant is the
 //! image's name. Clients take the newest version of a product for what its
@@ -40,6 +41,8 @@ pub(crate) use metadata::Subject;
 
 use crate::content::media_type;
 use crate::holdings::{Found, Holdings, HoldingsError};
+use crate::inventory::HeldVersion;
+use hatchery_image::manifest::{Archive, ArchiveFormat};
 use hatchery_image::{Architecture, ImageName, Version};
 
 /// File name of the metadata tarball.
@@ -111,6 +114,13 @@ pub(crate) fn find(holdings: &Holdings, wanted: &Wanted) -> Result<Found, Holdin
     } else {
         Found::provisional(content)
     })
+}
+
+/// The archive of a version that is its root here.
+pub(crate) fn root(version: &HeldVersion) -> Option<&Archive> {
+    let mut archives = version.archives.iter();
+    let xz = archives.find(|archive| archive.format == ArchiveFormat::TarXz);
+    xz.or(version.archives.first())
 }
 
 /// Where the metadata tarball of a version is, beneath the server's root.

@@ -1,8 +1,8 @@
 //! The products that clients see, and their versions, from the inventory.
 
 use super::metadata::Subject;
-use super::metadata_path;
 use super::sums::Parts;
+use super::{metadata_path, root};
 use crate::holdings::{Holdings, HoldingsError};
 use crate::inventory::{HeldVersion, Inventory};
 use crate::protocols::releases::{self, Candidate, Release};
@@ -163,9 +163,9 @@ fn choose(inventory: &Inventory) -> Chosen<'_> {
     chosen
 }
 
-/// The files of a version, if its best archive is here.
+/// The files of a version, if its root is here.
 fn files(holdings: &Holdings, version: &HeldVersion) -> Result<Option<Files>, HoldingsError> {
-    let Some(archive) = version.archives.first() else {
+    let Some(archive) = root(version) else {
         return Ok(None);
     };
     // As builds name it, so that a path needs no escaping.
