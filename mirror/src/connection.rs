@@ -4,6 +4,7 @@
 use crate::access::{AccessLog, Account};
 use crate::activity::{Activity, Patience, Verdict};
 use crate::respond::{Desk, respond};
+use crate::server::{Remote, Slots};
 use hyper::body::Incoming;
 use hyper::http::Request;
 use hyper::service::service_fn;
@@ -11,13 +12,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use socket2::SockRef;
 use std::convert::Infallible;
-use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 /// Longest head of a request, in bytes; what is longer gets 431 (or 414 from
@@ -45,17 +45,12 @@ pub(crate) struct Reception {
     pub(crate) desk: Desk,
     pub(crate) access: AccessLog,
     pub(crate) patience: Patience,
-    /// One permit for each connection that may be open.
-    pub(crate) slots: Arc<Semaphore>,
-    pub(crate) connections: usize,
+    /// How long a TLS handshake may take.
+    pub(crate) handshake: Duration,
+    /// How long answers under way have when the listener stops.
+    pub(crate) drain: Duration,
+    pub(crate) slots: Slots,
     pub(crate) protocol: Builder<TokioExecutor>,
-}
-
-impl Reception {
-    /// Whether so many connections are open that idle ones are a burden.
-    fn crowded(&self) -> bool {
-        self.connections - self.slots.available_permits() > self.connections / 4
-    }
 }
 
 /// How HTTP is spoken.
@@ -77,16 +72,16 @@ pub(crate) fn protocol(patience: &Patience) -> Builder<TokioExecutor> {
     builder
 }
 
-/// Serves a connection to its end.
-pub(crate) async fn serve(
-    stream: TcpStream,
-    remote: SocketAddr,
+/// Serves a connection to its end: a TCP stream, which was prepared, or what
+/// is spoken over one.
+pub(crate) async fn serve<S>(
+    stream: S,
+    remote: Remote,
     reception: Arc<Reception>,
     mut stop: watch::Receiver<bool>,
-) {
-    if let Err(error) = prepare(&stream) {
-        tracing::debug!(%remote, %error, "cannot set the options of a socket");
-    }
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let activity = Activity::new();
     let service = service_fn(|request: Request<Incoming>| {
         let (activity, reception) = (activity.clone(), Arc::clone(&reception));
@@ -113,7 +108,7 @@ pub(crate) async fn serve(
                 return;
             }
             () = sleep_until(look) => {
-                match activity.verdict(patience, reception.crowded()) {
+                match activity.verdict(patience, reception.slots.crowded()) {
                     Verdict::Wait(time) => look = Instant::now() + time.min(pause),
                     Verdict::Idle if !ending => {
                         ending = true;
@@ -135,8 +130,13 @@ pub(crate) async fn serve(
     }
 }
 
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+/// Sets the options of a connection's socket.
+pub(crate) fn prepare(stream: &TcpStream, remote: Remote) {
     // Heads and the ends of bodies are written when they are complete.
-    stream.set_nodelay(true)?;
-    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_MAX)
+    let set = stream
+        .set_nodelay(true)
+        .and_then(|()| SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_MAX));
+    if let Err(error) = set {
+        tracing::debug!(%remote, %error, "cannot set the options of a socket");
+    }
 }

@@ -36,7 +36,10 @@ pub use access::{Access, AccessLog};
 pub use activity::Patience;
 pub use catalog::{CatalogError, Signing, refresh};
 pub use publish::{PublishError, Published, publish};
-pub use server::{CONNECTIONS, DRAIN, Options, Running, Server, ServerError, Stop};
+pub use server::{
+    Address, CONNECTIONS, Control, DRAIN, HANDSHAKE, InvalidAddress, ListenError, Listener,
+    Options, ReloadError, Remote, Running, Server, ServerError, Stop, TlsError, TlsFiles,
+};
 pub use store::{CATALOG, IMAGES, REPOSITORY, Store, StoreError};
 pub use succession::{SucceedError, Succeeded, succeed};
 
