@@ -3,7 +3,9 @@
 
 use crate::access::{AccessLog, Account};
 use crate::activity::{Activity, Patience, Verdict};
-use crate::respond::{Desk, respond};
+use crate::clients::{Guests, Pace};
+use crate::operation;
+use crate::respond::Desk;
 use crate::server::{Remote, Slots};
 use hyper::body::Incoming;
 use hyper::http::Request;
@@ -20,10 +22,13 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-/// Longest head of a request, in bytes; what is longer gets 431 (or 414 from
-/// 64 KiB in the target alone). It is also what hyper gathers of a body before
-/// it waits for the client, so that more would be held for each slow one.
-pub(crate) const HEAD_MAX: usize = 8 << 10;
+/// Longest head of a request, in bytes, unless the options say otherwise, and
+/// the least that they may say; what is longer gets 431 (or 414 from 64 KiB in
+/// the target alone). It is also what hyper gathers of a body before it waits
+/// for the client, so that more is held for each slow one.
+pub const HEAD_MAX: usize = 8 << 10;
+/// The most that they may say.
+pub const HEAD_LIMIT: usize = 1 << 20;
 /// Requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 32;
 /// Bytes that an HTTP/2 stream may hold before the client takes them.
@@ -50,22 +55,25 @@ pub(crate) struct Reception {
     /// How long answers under way have when the listener stops.
     pub(crate) drain: Duration,
     pub(crate) slots: Slots,
+    pub(crate) guests: Guests,
+    pub(crate) pace: Arc<Pace>,
     pub(crate) protocol: Builder<TokioExecutor>,
 }
 
-/// How HTTP is spoken.
-pub(crate) fn protocol(patience: &Patience) -> Builder<TokioExecutor> {
+/// How HTTP is spoken, with heads of at most so many bytes.
+pub(crate) fn protocol(patience: &Patience, head: usize) -> Builder<TokioExecutor> {
+    let head = head.clamp(HEAD_MAX, HEAD_LIMIT);
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(patience.head)
-        .max_buf_size(HEAD_MAX);
+        .max_buf_size(head);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(HEAD_MAX as u32)
+        .max_header_list_size(head as u32)
         .max_send_buf_size(STREAM_BUFFER)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
@@ -88,7 +96,7 @@ pub(crate) async fn serve<S>(
         async move {
             let flight = activity.begin();
             let mut account = Account::open(&reception.access, remote, &request);
-            let response = respond(&reception.desk, &request).await;
+            let response = operation::answer(&reception, remote, &request).await;
             account.status(response.status().as_u16());
             Ok::<_, Infallible>(response.map(|body| body.tracked(account, flight)))
         }

@@ -13,12 +13,15 @@ mod activity;
 mod body;
 mod catalog;
 mod certificates;
+mod clients;
 mod conditional;
 mod connection;
 mod content;
 mod expiry;
 mod holdings;
 mod inventory;
+mod log;
+mod operation;
 mod page;
 mod protocols;
 mod publish;
@@ -35,7 +38,11 @@ mod target;
 pub use access::{Access, AccessLog};
 pub use activity::Patience;
 pub use catalog::{CatalogError, Signing, refresh};
+pub use clients::{PerClient, Rate};
+pub use connection::{HEAD_LIMIT, HEAD_MAX};
+pub use log::{LINES_MAX, LogError, LogFormat, LogTarget, LogWriter};
 pub use publish::{PublishError, Published, publish};
+pub use ranges::RANGES_MAX;
 pub use server::{
     Address, CONNECTIONS, Control, DRAIN, HANDSHAKE, InvalidAddress, ListenError, Listener,
     Options, ReloadError, Remote, Running, Server, ServerError, Stop, TlsError, TlsFiles,

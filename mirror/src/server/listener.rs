@@ -4,6 +4,7 @@
 use super::address::{Address, Remote};
 use super::options::Listener;
 use super::tls::{Tls, TlsError};
+use crate::clients::Guest;
 use crate::connection::{self, Reception};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use std::io;
@@ -42,7 +43,7 @@ pub enum ListenError {
         address: Address,
         /// Why.
         #[source]
-        source: TlsError,
+        source: Box<TlsError>,
     },
 }
 
@@ -113,7 +114,7 @@ fn load_tls(listener: &Listener) -> Result<Option<Arc<Tls>>, ListenError> {
     let tls = listener.tls.clone().map(load).transpose();
     tls.map_err(|source| ListenError::Tls {
         address: listener.address.clone(),
-        source,
+        source: Box::new(source),
     })
 }
 
@@ -215,6 +216,15 @@ enum Stream {
     Unix(UnixStream),
 }
 
+impl Stream {
+    fn remote(&self) -> Remote {
+        match self {
+            Self::Tcp(_, remote) => *remote,
+            Self::Unix(_) => Remote::Local,
+        }
+    }
+}
+
 enum Socket {
     Tcp(tokio::net::TcpListener),
     Unix(tokio::net::UnixListener),
@@ -272,16 +282,18 @@ pub(crate) async fn attend(
     let mut waiting = None;
     loop {
         tokio::select! {
-            stream = socket.next(), if waiting.is_none() => waiting = Some(stream),
+            stream = socket.next(), if waiting.is_none() => {
+                waiting = admit(stream, &reception.borrow());
+            }
             // While all slots are taken, one waits here and the others in the
             // kernel.
             slot = slots.take(), if waiting.is_some() => {
-                let Some(stream) = waiting.take() else { continue };
+                let Some((stream, guest)) = waiting.take() else { continue };
                 let reception = Arc::clone(&reception.borrow());
                 let (door, stop) = (Arc::clone(&bound.door), stopping.clone());
                 tasks.spawn(async move {
                     greet(stream, &door, reception, stop).await;
-                    drop(slot);
+                    drop((slot, guest));
                 });
             }
             Some(_) = tasks.join_next() => {}
@@ -292,6 +304,17 @@ pub(crate) async fn attend(
     let limit = reception.borrow().drain;
     drain(tasks, limit).await;
     Ok(())
+}
+
+/// Counts a connection among those of its client, or closes it if that one has
+/// too many.
+fn admit(stream: Stream, reception: &Reception) -> Option<(Stream, Guest)> {
+    let remote = stream.remote();
+    let guest = reception.guests.enter(remote, reception.pace.limits());
+    if guest.is_none() {
+        tracing::debug!(%remote, "a client with too many connections was sent away");
+    }
+    guest.map(|guest| (stream, guest))
 }
 
 /// Serves a connection to its end.

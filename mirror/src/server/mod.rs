@@ -24,6 +24,7 @@ pub(crate) use slots::Slots;
 pub use tls::{TlsError, TlsFiles};
 
 use crate::body::Budget;
+use crate::clients::{Guests, Pace};
 use crate::connection::{self, Reception};
 use crate::expiry;
 use crate::holdings::Holdings;
@@ -38,7 +39,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-/// How often the files of TLS are looked at.
+/// How often the files of TLS and the table of clients are looked at.
 const LOOK: Duration = Duration::from_secs(3);
 
 /// Why a server cannot run.
@@ -149,7 +150,7 @@ impl Server {
         loop {
             tokio::select! {
                 Some(command) = commands.recv() => open.obey(command),
-                _ = look.tick() => open.look_at_files(),
+                _ = look.tick() => open.look(),
                 _ = stop.wait_for(|stop| *stop) => break,
             }
         }
@@ -253,12 +254,36 @@ fn first_reception(holdings: Arc<Holdings>, options: &Options) -> Reception {
     let desk = Desk {
         holdings,
         budget: Arc::new(Budget::default()),
+        ranges: options.ranges,
     };
     let slots = Slots::new(slots::affordable(options.connections.max(1)));
-    reception(desk, slots, options)
+    let pace = Arc::new(Pace::new(options.per_client));
+    reception(desk, slots, Guests::default(), pace, options)
 }
 
-fn reception(desk: Desk, slots: Slots, options: &Options) -> Reception {
+/// What connections begin with after a change.
+fn next_reception(before: &Reception, options: &Options) -> Reception {
+    let desk = Desk {
+        ranges: options.ranges,
+        ..before.desk.clone()
+    };
+    let slots = before.slots.clone();
+    slots.resize(slots::affordable(options.connections.max(1)));
+    // Who asked too quickly before is not forgiven because a file changed.
+    let pace = match *before.pace.limits() == options.per_client {
+        true => Arc::clone(&before.pace),
+        false => Arc::new(Pace::new(options.per_client)),
+    };
+    reception(desk, slots, before.guests.clone(), pace, options)
+}
+
+fn reception(
+    desk: Desk,
+    slots: Slots,
+    guests: Guests,
+    pace: Arc<Pace>,
+    options: &Options,
+) -> Reception {
     Reception {
         desk,
         access: Arc::clone(&options.access),
@@ -266,7 +291,9 @@ fn reception(desk: Desk, slots: Slots, options: &Options) -> Reception {
         handshake: options.handshake,
         drain: options.drain,
         slots,
-        protocol: connection::protocol(&options.patience),
+        guests,
+        pace,
+        protocol: connection::protocol(&options.patience, options.head),
     }
 }
 
@@ -326,9 +353,7 @@ impl Open {
         }
         // From here on nothing fails.
         let before = Arc::clone(&self.reception.borrow());
-        let slots = before.slots.clone();
-        slots.resize(slots::affordable(options.connections.max(1)));
-        let next = reception(before.desk.clone(), slots, options);
+        let next = next_reception(&before, options);
         self.reception.send_replace(Arc::new(next));
         let attended = std::mem::take(&mut self.attended);
         for (at, attended) in attended.into_iter().enumerate() {
@@ -348,8 +373,10 @@ impl Open {
         Ok(())
     }
 
-    /// Reads the files of TLS again where they are others.
-    fn look_at_files(&self) {
+    /// Reads the files of TLS again where they are others, and forgets
+    /// clients that have been quiet.
+    fn look(&self) {
+        self.reception.borrow().pace.clean();
         for tls in self.attended.iter().filter_map(|a| a.door.tls()) {
             tls.look();
         }

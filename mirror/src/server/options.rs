@@ -5,9 +5,13 @@ use super::address::Address;
 use super::tls::TlsFiles;
 use crate::access::AccessLog;
 use crate::activity::Patience;
+use crate::clients::PerClient;
+use crate::connection::HEAD_MAX;
+use crate::ranges::RANGES_MAX;
 use jiff::Timestamp;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +66,14 @@ pub struct Options {
     pub connections: usize,
     /// What clients may take their time for.
     pub patience: Patience,
+    /// What one client may take.
+    pub per_client: PerClient,
+    /// Longest head of a request, in bytes, from [`HEAD_MAX`] to
+    /// [`crate::HEAD_LIMIT`]; what is beyond either is as if at it.
+    pub head: usize,
+    /// Most ranges of one request that are answered one by one; with more, it
+    /// gets the whole file.
+    pub ranges: NonZeroUsize,
     /// How long a TLS handshake may take.
     pub handshake: Duration,
     /// How long to wait for answers under way when stopping.
@@ -80,6 +92,9 @@ impl Options {
             listeners: vec![Listener::plain(listen)],
             connections: CONNECTIONS,
             patience: Patience::default(),
+            per_client: PerClient::default(),
+            head: HEAD_MAX,
+            ranges: RANGES_MAX,
             handshake: HANDSHAKE,
             drain: DRAIN,
             access: Arc::new(|_| ()),
@@ -94,6 +109,9 @@ impl fmt::Debug for Options {
             .field("listeners", &self.listeners)
             .field("connections", &self.connections)
             .field("patience", &self.patience)
+            .field("per_client", &self.per_client)
+            .field("head", &self.head)
+            .field("ranges", &self.ranges)
             .field("handshake", &self.handshake)
             .field("drain", &self.drain)
             .finish_non_exhaustive()
