@@ -15,6 +15,7 @@ mod catalog;
 mod certificates;
 mod clients;
 mod conditional;
+pub mod config;
 mod connection;
 mod content;
 mod expiry;
@@ -40,7 +41,7 @@ pub use activity::Patience;
 pub use catalog::{CatalogError, Signing, refresh};
 pub use clients::{PerClient, Rate};
 pub use connection::{HEAD_LIMIT, HEAD_MAX};
-pub use log::{LINES_MAX, LogError, LogFormat, LogTarget, LogWriter};
+pub use log::{LINES_MAX, LogError, LogFormat, LogOutput, LogWriter};
 pub use publish::{PublishError, Published, publish};
 pub use ranges::RANGES_MAX;
 pub use server::{

@@ -11,8 +11,8 @@
 use crate::access::{Access, AccessLog};
 use jiff::Timestamp;
 use serde::Serialize;
-use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
+use std::fmt::{self, Write as _};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -20,11 +20,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Lines that wait for the writer at most; about 1 MiB of usual ones.
 pub const LINES_MAX: usize = 4096;
 /// Bytes that are written at once, about.
 const BATCH: usize = 64 << 10;
+/// How often and after which pause a writer that hangs is tried: a second.
+const TRIES: usize = 100;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// How a line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +40,35 @@ pub enum LogFormat {
 }
 
 /// Where lines go.
-pub enum LogTarget {
-    /// Appended to a file, which is made if there is none.
-    File(PathBuf),
+pub struct LogOutput(Box<dyn Write + Send>);
+
+impl LogOutput {
+    /// Appends to a file, which is made if there is none, readable by owner
+    /// and group.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn file(path: &Path) -> Result<Self, LogError> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o640);
+        let file = options.open(path).map_err(|source| LogError::Open {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self(Box::new(file)))
+    }
+
     /// To a stream; each write holds whole lines.
-    Stream(Box<dyn Write + Send>),
+    #[must_use]
+    pub fn stream(stream: impl Write + Send + 'static) -> Self {
+        Self(Box::new(stream))
+    }
+}
+
+impl fmt::Debug for LogOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LogOutput")
+    }
 }
 
 /// Why there can be no log.
@@ -55,6 +83,9 @@ pub enum LogError {
         #[source]
         source: io::Error,
     },
+    /// The thread waits for whoever should take the lines.
+    #[error("the access log's writer hangs")]
+    Hangs,
     /// The thread did not start.
     #[error("cannot start the thread that writes the access log")]
     Thread(#[source] io::Error),
@@ -62,8 +93,8 @@ pub enum LogError {
 
 enum Message {
     Line(String),
-    /// Open the file again: whoever rotates logs has moved it away.
-    Reopen,
+    /// Write here from now on.
+    Out(LogOutput),
     End,
 }
 
@@ -77,19 +108,14 @@ pub struct LogWriter {
 }
 
 impl LogWriter {
-    /// Opens the file and starts the thread.
+    /// Starts the thread.
     ///
     /// # Errors
-    /// The file cannot be opened, or there is no thread to be had.
-    pub fn start(target: LogTarget) -> Result<Self, LogError> {
-        let (out, path): (Box<dyn Write + Send>, _) = match target {
-            LogTarget::Stream(stream) => (stream, None),
-            LogTarget::File(path) => (Box::new(open(&path)?), Some(path)),
-        };
+    /// There is no thread to be had.
+    pub fn start(out: LogOutput) -> Result<Self, LogError> {
         let (sender, receiver) = sync_channel(LINES_MAX);
         let writer = Writer {
             out,
-            path,
             is_failing: false,
         };
         let thread = std::thread::Builder::new()
@@ -124,44 +150,54 @@ impl LogWriter {
         Arc::clone(&self.dropped)
     }
 
-    /// Opens the file again, under the same name. Waits for room among the
-    /// lines.
-    pub fn reopen(&self) {
-        // Only a writer that panicked is not there, and that was said.
-        let _ = self.sender.send(Message::Reopen);
+    /// Writes there from now on: to another file, or to the same one opened
+    /// again, because whoever rotates logs has moved it away.
+    ///
+    /// # Errors
+    /// The writer hangs; lines go where they went before.
+    pub fn switch(&self, out: LogOutput) -> Result<(), LogError> {
+        match self.send(Message::Out(out)) {
+            true => Ok(()),
+            false => Err(LogError::Hangs),
+        }
+    }
+
+    /// Sends something between the lines. A writer that hangs, because nobody
+    /// reads the pipe, is not waited for: whether there was room.
+    fn send(&self, message: Message) -> bool {
+        let mut message = message;
+        for _ in 0..TRIES {
+            match self.sender.try_send(message) {
+                Err(TrySendError::Full(again)) => message = again,
+                Ok(()) => return true,
+                Err(TrySendError::Disconnected(_)) => return false,
+            }
+            std::thread::sleep(PAUSE);
+        }
+        false
     }
 }
 
 impl Drop for LogWriter {
     fn drop(&mut self) {
-        let mut end = Message::End;
-        // A writer that hangs, because nobody reads the pipe, must not keep
-        // the process from ending.
-        for _ in 0..100 {
-            match self.sender.try_send(end) {
-                Err(TrySendError::Full(again)) => end = again,
-                Ok(()) | Err(TrySendError::Disconnected(_)) => break,
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
+        self.send(Message::End);
         let Some(thread) = self.thread.take() else {
             return;
         };
-        for _ in 0..100 {
+        for _ in 0..TRIES {
             if thread.is_finished() {
                 // A panic of that thread has been reported by it.
                 let _ = thread.join();
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(PAUSE);
         }
         tracing::error!("the access log's writer hangs; its last lines are lost");
     }
 }
 
 struct Writer {
-    out: Box<dyn Write + Send>,
-    path: Option<PathBuf>,
+    out: LogOutput,
     /// Whether the last write failed, which is said once.
     is_failing: bool,
 }
@@ -175,9 +211,9 @@ impl Writer {
             while let Some(now) = message {
                 match now {
                     Message::Line(line) => batch.push_str(&line),
-                    Message::Reopen => {
+                    Message::Out(out) => {
                         self.write(&mut batch);
-                        self.reopen();
+                        self.out = out;
                     }
                     Message::End => {
                         self.write(&mut batch);
@@ -192,9 +228,9 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &mut String) {
-        let written = self.out.write_all(batch.as_bytes());
+        let written = self.out.0.write_all(batch.as_bytes());
         batch.clear();
-        match written.and_then(|()| self.out.flush()) {
+        match written.and_then(|()| self.out.0.flush()) {
             Ok(()) => self.is_failing = false,
             Err(error) if !self.is_failing => {
                 self.is_failing = true;
@@ -203,26 +239,6 @@ impl Writer {
             Err(_) => {}
         }
     }
-
-    fn reopen(&mut self) {
-        let Some(path) = &self.path else { return };
-        match open(path) {
-            Ok(file) => self.out = Box::new(file),
-            Err(error) => tracing::error!(
-                error = &error as &(dyn std::error::Error + 'static),
-                "the access log goes on where it was"
-            ),
-        }
-    }
-}
-
-fn open(path: &Path) -> Result<File, LogError> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(0o640);
-    options.open(path).map_err(|source| LogError::Open {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 fn plain(access: &Access, now: Timestamp) -> String {
@@ -285,7 +301,6 @@ mod tests {
     use super::*;
     use crate::server::Remote;
     use hyper::http::{Method, Version};
-    use std::time::Duration;
 
     fn access(agent: &str) -> Access {
         Access {
@@ -334,7 +349,7 @@ mod tests {
     fn a_file_that_was_moved_away_is_made_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("access.log");
-        let writer = LogWriter::start(LogTarget::File(path.clone())).unwrap();
+        let writer = LogWriter::start(LogOutput::file(&path).unwrap()).unwrap();
         let log = writer.log(LogFormat::Plain, now);
         log(&access("first"));
         // The line was written, wherever its file is now.
@@ -342,7 +357,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(5));
         }
         std::fs::rename(&path, folder.path().join("access.log.1")).unwrap();
-        writer.reopen();
+        writer.switch(LogOutput::file(&path).unwrap()).unwrap();
         log(&access("second"));
         drop(writer);
         let text = std::fs::read_to_string(&path).unwrap();
@@ -366,7 +381,7 @@ mod tests {
     #[test]
     fn a_stuck_stream_holds_up_nobody() {
         let (open, stuck) = std::sync::mpsc::channel();
-        let writer = LogWriter::start(LogTarget::Stream(Box::new(Stuck(stuck)))).unwrap();
+        let writer = LogWriter::start(LogOutput::stream(Stuck(stuck))).unwrap();
         let log = writer.log(LogFormat::Plain, now);
         let asked = 3 * LINES_MAX;
         (0..asked).for_each(|_| log(&access("x")));

@@ -32,7 +32,7 @@ pub(super) fn make(home: &Path) -> PathBuf {
 /// Writes a catalog of this version, which expires in 2027.
 pub(super) fn write_catalog(root: &Path, version: u64) {
     let reference = serde_json::json!({
-        "published": "2026-11-22T00:00:00Z", "sha256": Sha256::of(b"manifest").to_string(),
+        "published": "2026-11-22T00:00:00Z", "size": 8, "sha256": Sha256::of(b"manifest").to_string(),
     });
     let payload = serde_json::json!({
         "repository": "r", "version": version, "keys": [],

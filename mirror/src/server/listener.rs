@@ -14,10 +14,12 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// Connections that the kernel keeps for the server until it takes them.
 const BACKLOG: i32 = 4096;
@@ -289,11 +291,9 @@ pub(crate) async fn attend(
             // kernel.
             slot = slots.take(), if waiting.is_some() => {
                 let Some((stream, guest)) = waiting.take() else { continue };
-                let reception = Arc::clone(&reception.borrow());
-                let (door, stop) = (Arc::clone(&bound.door), stopping.clone());
-                tasks.spawn(async move {
-                    greet(stream, &door, reception, stop).await;
-                    drop((slot, guest));
+                greet(&mut tasks, stream, (slot, guest), &bound.door, Begin {
+                    reception: Arc::clone(&reception.borrow()),
+                    stop: stopping.clone(),
                 });
             }
             Some(_) = tasks.join_next() => {}
@@ -317,34 +317,54 @@ fn admit(stream: Stream, reception: &Reception) -> Option<(Stream, Guest)> {
     guest.map(|guest| (stream, guest))
 }
 
-/// Serves a connection to its end.
-async fn greet(
-    stream: Stream,
-    door: &Door,
+/// What a connection begins with.
+struct Begin {
     reception: Arc<Reception>,
     stop: watch::Receiver<bool>,
+}
+
+/// Serves a connection to its end, in a task of its own. Each kind has its own
+/// task, because one for all would be as large as the largest, and ten thousand
+/// idle plain connections would pay for TLS.
+fn greet(
+    tasks: &mut JoinSet<()>,
+    stream: Stream,
+    counted: impl Send + 'static,
+    door: &Door,
+    begin: Begin,
 ) {
     let tls = door.tls().map(|tls| TlsAcceptor::from(tls.config()));
+    if let Stream::Tcp(stream, remote) = &stream {
+        connection::prepare(stream, *remote);
+    }
     match (stream, tls) {
-        (Stream::Tcp(stream, remote), None) => {
-            connection::prepare(&stream, remote);
-            connection::serve(stream, remote, reception, stop).await;
-        }
-        (Stream::Tcp(stream, remote), Some(tls)) => {
-            connection::prepare(&stream, remote);
-            if let Some(stream) = shake_hands(tls, stream, remote, &reception, &stop).await {
-                connection::serve(stream, remote, reception, stop).await;
-            }
-        }
-        (Stream::Unix(stream), None) => {
-            connection::serve(stream, Remote::Local, reception, stop).await;
-        }
-        (Stream::Unix(stream), Some(tls)) => {
-            let stream = shake_hands(tls, stream, Remote::Local, &reception, &stop).await;
-            if let Some(stream) = stream {
-                connection::serve(stream, Remote::Local, reception, stop).await;
-            }
-        }
+        (Stream::Tcp(stream, remote), None) => tasks.spawn(async move {
+            connection::serve(stream, remote, begin.reception, begin.stop).await;
+            drop(counted);
+        }),
+        (Stream::Tcp(stream, remote), Some(tls)) => tasks.spawn(async move {
+            serve_tls(tls, stream, remote, begin).await;
+            drop(counted);
+        }),
+        (Stream::Unix(stream), None) => tasks.spawn(async move {
+            connection::serve(stream, Remote::Local, begin.reception, begin.stop).await;
+            drop(counted);
+        }),
+        (Stream::Unix(stream), Some(tls)) => tasks.spawn(async move {
+            serve_tls(tls, stream, Remote::Local, begin).await;
+            drop(counted);
+        }),
+    };
+}
+
+async fn serve_tls<S>(tls: TlsAcceptor, stream: S, remote: Remote, begin: Begin)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    // In a box, because what a handshake needs is not needed any more after it.
+    let shaking = Box::pin(shake_hands(tls, stream, remote, &begin));
+    if let Some(stream) = shaking.await {
+        connection::serve(stream, remote, begin.reception, begin.stop).await;
     }
 }
 
@@ -353,15 +373,15 @@ async fn shake_hands<S>(
     tls: TlsAcceptor,
     stream: S,
     remote: Remote,
-    reception: &Reception,
-    stop: &watch::Receiver<bool>,
-) -> Option<tokio_rustls::server::TlsStream<S>>
+    begin: &Begin,
+) -> Option<TlsStream<S>>
 where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut stop = stop.clone();
+    let mut stop = begin.stop.clone();
+    let limit = begin.reception.handshake;
     let shaken = tokio::select! {
-        shaken = tokio::time::timeout(reception.handshake, tls.accept(stream)) => shaken,
+        shaken = tokio::time::timeout(limit, tls.accept(stream)) => shaken,
         _ = stop.wait_for(|stop| *stop) => return None,
     };
     match shaken {
