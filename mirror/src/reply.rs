@@ -97,6 +97,10 @@ impl<'r> Reply<'r> {
             Refusal::Range { length } => {
                 builder = builder.header(header::CONTENT_RANGE, format!("bytes */{length}"));
             }
+            Refusal::Pace { wait } => {
+                let seconds = wait.as_secs() + 1;
+                builder = builder.header(header::RETRY_AFTER, seconds);
+            }
             _ => {}
         }
         let text = Part::Bytes(format!("{status}\n").into());

@@ -14,6 +14,7 @@ use crate::reply::Reply;
 use crate::stagger;
 use crate::target::{self, Route};
 use hyper::http::{Method, Request, Response};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 /// What all answers of a server are made from.
@@ -21,6 +22,8 @@ use std::sync::Arc;
 pub(crate) struct Desk {
     pub(crate) holdings: Arc<Holdings>,
     pub(crate) budget: Arc<Budget>,
+    /// Most ranges that are answered one by one.
+    pub(crate) ranges: NonZeroUsize,
 }
 
 /// Answers a request.
@@ -53,7 +56,7 @@ async fn answer<B>(
         Verdict::Failed => return Err(Refusal::Precondition),
         Verdict::Proceed => {}
     }
-    match select(request, &content) {
+    match select(request, &content, desk.ranges) {
         Selection::Whole => Ok(reply.whole(&content)),
         Selection::One(span) => Ok(reply.part(&content, span)),
         Selection::Several(spans) => Ok(reply.parts(&content, &spans)),
@@ -100,10 +103,10 @@ async fn find(desk: &Desk, route: &Route) -> Result<Found, Refusal> {
 }
 
 /// Ranges are defined for GET alone (RFC 9110, section 14.2).
-fn select<B>(request: &Request<B>, content: &Content) -> Selection {
+fn select<B>(request: &Request<B>, content: &Content, most: NonZeroUsize) -> Selection {
     let headers = request.headers();
     if request.method() == Method::GET && conditional::range_applies(headers, &content.validators) {
-        ranges::select(headers, content.length)
+        ranges::select(headers, content.length, most)
     } else {
         Selection::Whole
     }
