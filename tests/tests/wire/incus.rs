@@ -1,16 +1,17 @@
 //! incus' own client, of a tree of Debian trixie, against our server over TLS.
 
 use super::fixture::{Yard, now};
-use super::tls::{Files, Terminator};
+use super::tls::Files;
 use hatchery_image::Sha256;
 use hatchery_image::files::ImageFiles;
 use hatchery_image::manifest::Distribution;
-use hatchery_mirror::{Options, Running, Server};
+use hatchery_mirror::{Listener, Options, Running, Server, TlsFiles};
 use hatchery_tests::lab::pack_tree;
 use hatchery_tests::tree::{self, Untouched};
 use hatchery_tests::{Need, require, run};
 use serde_json::Value;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 const NEEDS: &[Need] = &[
@@ -26,8 +27,7 @@ const NEEDS: &[Need] = &[
 struct Lab {
     yard: Yard,
     root: PathBuf,
-    _server: Running,
-    terminator: Terminator,
+    server: Running,
 }
 
 impl Lab {
@@ -48,14 +48,12 @@ impl Lab {
         }
         let files = Files::new(yard.folder.path());
         fs::copy(&files.authority, yard.path("local/mirror.crt")).unwrap();
-        let options = Options::new("127.0.0.1:0".parse().unwrap(), now);
+        let anywhere: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let mut options = Options::new(anywhere, now);
+        let (certificate, key) = (files.certificate, files.key);
+        options.listeners = vec![Listener::tls(anywhere, TlsFiles { certificate, key })];
         let server = Server::bind(yard.store(), options).unwrap().spawn();
-        let lab = Self {
-            terminator: Terminator::new(&files, server.local_addr()),
-            _server: server,
-            root,
-            yard,
-        };
+        let lab = Self { server, root, yard };
         lab.run(&["update-ca-certificates"]).unwrap();
         lab
     }
@@ -84,7 +82,7 @@ impl Lab {
     }
 
     fn add_remote(&self) -> Result<String, String> {
-        let url = format!("https://{}", self.terminator.address);
+        let url = format!("https://{}", self.server.local_addr());
         self.incus(&["remote", "add", "lab", &url, "--protocol", "simplestreams"])
     }
 
