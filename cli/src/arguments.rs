@@ -2,6 +2,7 @@
 
 use crate::commands;
 use crate::exit;
+use crate::interrupt::Hangup;
 use crate::terminal::Terminal;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
@@ -85,7 +86,7 @@ pub(crate) enum Command {
     Catalog(commands::catalog::Command),
     /// Serves a store over HTTP
     #[cfg(feature = "serve")]
-    Serve(commands::serve::Arguments),
+    Serve(Box<commands::serve::Arguments>),
     /// Makes a machine of an image
     #[cfg(feature = "import")]
     Import(Box<commands::import::Arguments>),
@@ -184,6 +185,15 @@ impl Command {
             #[cfg(feature = "build")]
             Self::Build(_) => commands::build::enter(),
             _ => Ok(()),
+        }
+    }
+
+    /// What SIGHUP means to it.
+    pub(crate) fn hangup(&self) -> Hangup {
+        match self {
+            #[cfg(feature = "serve")]
+            Self::Serve(_) => Hangup::Changes,
+            _ => Hangup::Stops,
         }
     }
 

@@ -91,6 +91,50 @@ pub(crate) fn source_date_epoch() -> anyhow::Result<Option<i64>> {
     }
 }
 
+/// Sockets that were handed to this process: how many, and their names.
+#[cfg(feature = "serve")]
+pub(crate) struct ListenFds {
+    pub(crate) count: i32,
+    pub(crate) names: Vec<String>,
+}
+
+/// What `LISTEN_FDS` and `LISTEN_FDNAMES` say, if `LISTEN_PID` says that it is
+/// meant for this process and not for one that started it.
+#[cfg(feature = "serve")]
+pub(crate) fn listen_fds() -> Option<ListenFds> {
+    let number = |name| variable(name)?.to_str()?.parse::<i32>().ok();
+    if number("LISTEN_PID")? != rustix::process::getpid().as_raw_nonzero().get() {
+        return None;
+    }
+    let count = number("LISTEN_FDS").filter(|count| *count > 0)?;
+    let names = variable("LISTEN_FDNAMES").unwrap_or_default();
+    let names = names.to_string_lossy();
+    let names = names.split(':').filter(|name| !name.is_empty());
+    Some(ListenFds {
+        count,
+        names: names.map(str::to_owned).collect(),
+    })
+}
+
+/// Where the service manager listens: `NOTIFY_SOCKET`.
+#[cfg(feature = "serve")]
+pub(crate) fn notify_socket() -> Option<OsString> {
+    variable("NOTIFY_SOCKET")
+}
+
+/// How long the service manager waits for a sign of life: `WATCHDOG_USEC`,
+/// unless `WATCHDOG_PID` means another process.
+#[cfg(feature = "serve")]
+pub(crate) fn watchdog() -> Option<std::time::Duration> {
+    let number = |name| variable(name)?.to_str()?.parse::<u64>().ok();
+    let own = u64::from(std::process::id());
+    if number("WATCHDOG_PID").is_some_and(|pid| pid != own) {
+        return None;
+    }
+    let microseconds = number("WATCHDOG_USEC").filter(|usec| *usec > 0)?;
+    Some(std::time::Duration::from_micros(microseconds))
+}
+
 /// Whether colours are unwelcome (<https://no-color.org>).
 pub(crate) fn no_color() -> bool {
     variable("NO_COLOR").is_some()

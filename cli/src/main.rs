@@ -15,6 +15,8 @@ mod recipes;
 mod size;
 #[cfg(feature = "sign")]
 mod span;
+#[cfg(feature = "serve")]
+mod systemd;
 mod terminal;
 
 use clap::Parser as _;
@@ -32,7 +34,7 @@ fn main() -> ExitCode {
     let terminal = terminal::Terminal::new(&cli.global);
     let entered = cli.command.enter();
     let result = entered
-        .and_then(|()| interrupt::watch(&terminal))
+        .and_then(|()| interrupt::watch(&terminal, cli.command.hangup()))
         .and_then(|()| cli.command.run(&terminal));
     terminal.end(result)
 }

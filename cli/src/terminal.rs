@@ -15,6 +15,8 @@ use indicatif::MultiProgress;
 use serde::Serialize;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -27,6 +29,7 @@ const ANSWER_MAX: u64 = 64;
 pub(crate) struct Terminal {
     style: Style,
     progress: Progress,
+    hangups: Arc<AtomicUsize>,
     color: bool,
     verbose: u8,
 }
@@ -60,6 +63,7 @@ impl Terminal {
         };
         Self {
             progress: progress::progress(&style, global.verbose > 0, color),
+            hangups: Arc::default(),
             style,
             color,
             verbose: global.verbose,
@@ -69,6 +73,17 @@ impl Terminal {
     /// What libraries report to.
     pub(crate) fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// How often SIGHUP came, where it is a wish to change.
+    pub(crate) fn hangups(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.hangups)
+    }
+
+    /// Whether only results, warnings and errors are wanted.
+    #[cfg(feature = "serve")]
+    pub(crate) fn is_quiet(&self) -> bool {
+        matches!(self.style, Style::Quiet)
     }
 
     /// Starts the log on stderr, at least at `level` for this program.

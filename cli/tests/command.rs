@@ -23,6 +23,8 @@ mod pool;
 mod quota_guest;
 #[cfg(feature = "build")]
 mod real;
+#[cfg(feature = "serve")]
+mod serve;
 mod street;
 #[cfg(all(feature = "import", feature = "serve"))]
 mod trust;

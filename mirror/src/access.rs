@@ -1,9 +1,9 @@
 //! The access log: one event for each answer, made when the answer's last
 //! byte was handed on or its client went away.
 
+use crate::server::Remote;
 use hyper::http::{HeaderMap, Method, Request, Version, header};
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ const TEXT_MAX: usize = 512;
 #[derive(Clone, Debug)]
 pub struct Access {
     /// The client.
-    pub remote: SocketAddr,
+    pub remote: Remote,
     /// `GET` and so on, as sent.
     pub method: Method,
     /// Path and query as sent, cut to 512 characters.
@@ -39,7 +39,7 @@ impl fmt::Display for Access {
         write!(
             f,
             "{} \"{} {} {:?}\" {} {}{} {:.3}s \"{}\"",
-            self.remote.ip(),
+            self.remote,
             self.method,
             printable(&self.target),
             self.version,
@@ -65,7 +65,7 @@ pub(crate) struct Account {
 
 impl Account {
     /// Begins with a request's head.
-    pub(crate) fn open<B>(log: &AccessLog, remote: SocketAddr, request: &Request<B>) -> Self {
+    pub(crate) fn open<B>(log: &AccessLog, remote: Remote, request: &Request<B>) -> Self {
         let target = request
             .uri()
             .path_and_query()
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_client_cannot_forge_a_line() {
         let access = Access {
-            remote: "[::1]:9".parse().unwrap(),
+            remote: Remote::host("[::1]:9".parse().unwrap()),
             method: Method::GET,
             target: "/a\"b".into(),
             version: Version::HTTP_11,

@@ -3,7 +3,10 @@
 
 use crate::access::{AccessLog, Account};
 use crate::activity::{Activity, Patience, Verdict};
-use crate::respond::{Desk, respond};
+use crate::clients::{Guests, Pace};
+use crate::operation;
+use crate::respond::Desk;
+use crate::server::{Remote, Slots};
 use hyper::body::Incoming;
 use hyper::http::Request;
 use hyper::service::service_fn;
@@ -11,19 +14,21 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use socket2::SockRef;
 use std::convert::Infallible;
-use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-/// Longest head of a request, in bytes; what is longer gets 431 (or 414 from
-/// 64 KiB in the target alone). It is also what hyper gathers of a body before
-/// it waits for the client, so that more would be held for each slow one.
-pub(crate) const HEAD_MAX: usize = 8 << 10;
+/// Longest head of a request, in bytes, unless the options say otherwise, and
+/// the least that they may say; what is longer gets 431 (or 414 from 64 KiB in
+/// the target alone). It is also what hyper gathers of a body before it waits
+/// for the client, so that more is held for each slow one.
+pub const HEAD_MAX: usize = 8 << 10;
+/// The most that they may say.
+pub const HEAD_LIMIT: usize = 1 << 20;
 /// Requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 32;
 /// Bytes that an HTTP/2 stream may hold before the client takes them.
@@ -45,55 +50,53 @@ pub(crate) struct Reception {
     pub(crate) desk: Desk,
     pub(crate) access: AccessLog,
     pub(crate) patience: Patience,
-    /// One permit for each connection that may be open.
-    pub(crate) slots: Arc<Semaphore>,
-    pub(crate) connections: usize,
+    /// How long a TLS handshake may take.
+    pub(crate) handshake: Duration,
+    /// How long answers under way have when the listener stops.
+    pub(crate) drain: Duration,
+    pub(crate) slots: Slots,
+    pub(crate) guests: Guests,
+    pub(crate) pace: Arc<Pace>,
     pub(crate) protocol: Builder<TokioExecutor>,
 }
 
-impl Reception {
-    /// Whether so many connections are open that idle ones are a burden.
-    fn crowded(&self) -> bool {
-        self.connections - self.slots.available_permits() > self.connections / 4
-    }
-}
-
-/// How HTTP is spoken.
-pub(crate) fn protocol(patience: &Patience) -> Builder<TokioExecutor> {
+/// How HTTP is spoken, with heads of at most so many bytes.
+pub(crate) fn protocol(patience: &Patience, head: usize) -> Builder<TokioExecutor> {
+    let head = head.clamp(HEAD_MAX, HEAD_LIMIT);
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(patience.head)
-        .max_buf_size(HEAD_MAX);
+        .max_buf_size(head);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(HEAD_MAX as u32)
+        .max_header_list_size(head as u32)
         .max_send_buf_size(STREAM_BUFFER)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
     builder
 }
 
-/// Serves a connection to its end.
-pub(crate) async fn serve(
-    stream: TcpStream,
-    remote: SocketAddr,
+/// Serves a connection to its end: a TCP stream, which was prepared, or what
+/// is spoken over one.
+pub(crate) async fn serve<S>(
+    stream: S,
+    remote: Remote,
     reception: Arc<Reception>,
     mut stop: watch::Receiver<bool>,
-) {
-    if let Err(error) = prepare(&stream) {
-        tracing::debug!(%remote, %error, "cannot set the options of a socket");
-    }
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let activity = Activity::new();
     let service = service_fn(|request: Request<Incoming>| {
         let (activity, reception) = (activity.clone(), Arc::clone(&reception));
         async move {
             let flight = activity.begin();
             let mut account = Account::open(&reception.access, remote, &request);
-            let response = respond(&reception.desk, &request).await;
+            let response = operation::answer(&reception, remote, &request).await;
             account.status(response.status().as_u16());
             Ok::<_, Infallible>(response.map(|body| body.tracked(account, flight)))
         }
@@ -113,7 +116,7 @@ pub(crate) async fn serve(
                 return;
             }
             () = sleep_until(look) => {
-                match activity.verdict(patience, reception.crowded()) {
+                match activity.verdict(patience, reception.slots.crowded()) {
                     Verdict::Wait(time) => look = Instant::now() + time.min(pause),
                     Verdict::Idle if !ending => {
                         ending = true;
@@ -135,8 +138,13 @@ pub(crate) async fn serve(
     }
 }
 
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+/// Sets the options of a connection's socket.
+pub(crate) fn prepare(stream: &TcpStream, remote: Remote) {
     // Heads and the ends of bodies are written when they are complete.
-    stream.set_nodelay(true)?;
-    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_MAX)
+    let set = stream
+        .set_nodelay(true)
+        .and_then(|()| SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_MAX));
+    if let Err(error) = set {
+        tracing::debug!(%remote, %error, "cannot set the options of a socket");
+    }
 }

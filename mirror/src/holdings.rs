@@ -7,29 +7,38 @@
 //! size and times) of the file. A file that `SHA256SUMS` does not list is not
 //! there. The catalog is read for its channels without checking its signature:
 //! the server holds no key, and its clients trust nothing else than that
-//! signature.
+//! signature. What the other protocols and the pages show is made from the
+//! inventory, which is read once for each catalog.
 //!
 //! Everything here blocks on the disk.
 
 use crate::catalog::unverified_payload;
 use crate::conditional::Validators;
+use crate::content::media_type;
+use crate::inventory::{HeldVersion, Inventory};
+use crate::page;
+use crate::protocols::{hub, oci, streams};
 use crate::store::{self, CATALOG, Store, version_path};
 use crate::target::{ImageFile, Route};
 use bytes::Bytes;
 use hatchery_image::Catalog;
 use hatchery_image::envelope::ENVELOPE_MAX;
+use hatchery_image::files::manifest_name;
 use hatchery_image::layout::{CERTIFICATES, CERTIFICATES_MAX, SUCCESSIONS};
+use hatchery_image::manifest::MANIFEST_MAX;
 use hatchery_image::succession::SUCCESSIONS_MAX;
 use hatchery_image::sums::{SUMS_MAX, Sums};
 use hatchery_image::{Sha256, Version};
+use hyper::http::{HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// File name of the digests.
 pub(crate) const SUMS: &str = "SHA256SUMS";
@@ -67,6 +76,8 @@ pub(crate) enum HoldingsError {
     },
     #[error("{path} is not UTF-8")]
     Text { path: PathBuf },
+    #[error("cannot make an image's metadata for incus")]
+    Metadata(#[source] io::Error),
 }
 
 type Result<T> = std::result::Result<T, HoldingsError>;
@@ -76,6 +87,9 @@ type Result<T> = std::result::Result<T, HoldingsError>;
 pub(crate) enum Found {
     /// Content to send.
     Content(Content),
+    /// Content to send that soon is another, though the catalog is the same:
+    /// for nobody to keep.
+    Provisional(Content),
     /// The same file of the version that a channel points at: where it is,
     /// relative to what was asked for.
     Elsewhere(String),
@@ -83,11 +97,20 @@ pub(crate) enum Found {
     Nothing,
 }
 
+impl Found {
+    /// Provisional content, older by its date than whatever it will be.
+    pub(crate) fn provisional(mut content: Content) -> Self {
+        content.validators.modified = UNIX_EPOCH;
+        Self::Provisional(content)
+    }
+}
+
 /// Content that can be sent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Content {
-    /// The file's own name.
-    pub(crate) name: String,
+    pub(crate) media_type: Cow<'static, str>,
+    /// Headers that only this content has.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// Length in bytes.
     pub(crate) length: u64,
     pub(crate) validators: Validators,
@@ -160,12 +183,17 @@ impl KnownVersion {
     }
 }
 
+/// What was made from a catalog, and from which one.
+type Known<T> = (Identity, Arc<T>);
+
 /// A store and what is remembered of it.
 #[derive(Debug)]
 pub(crate) struct Holdings {
     store: Store,
     catalog: Mutex<Option<Arc<KnownCatalog>>>,
+    inventory: Mutex<Option<Known<Inventory>>>,
     versions: Mutex<HashMap<PathBuf, Arc<KnownVersion>>>,
+    fingerprints: streams::Fingerprints,
 }
 
 impl Holdings {
@@ -173,7 +201,9 @@ impl Holdings {
         Self {
             store,
             catalog: Mutex::default(),
+            inventory: Mutex::default(),
             versions: Mutex::default(),
+            fingerprints: streams::Fingerprints::default(),
         }
     }
 
@@ -184,7 +214,68 @@ impl Holdings {
             Route::Certificates => self.find_beside(CERTIFICATES, CERTIFICATES_MAX),
             Route::Successions => self.find_beside(SUCCESSIONS, SUCCESSIONS_MAX),
             Route::File(wanted) => self.find_file(wanted),
+            Route::Hub(wanted) => hub::find(self, wanted),
+            Route::Oci(wanted) => oci::find(self, wanted),
+            Route::Streams(wanted) => streams::find(self, wanted),
+            Route::Page(wanted) => page::find(self, wanted),
         }
+    }
+
+    /// The store itself.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What is known of images' fingerprints.
+    pub(crate) fn fingerprints(&self) -> &streams::Fingerprints {
+        &self.fingerprints
+    }
+
+    /// All that the catalog lists.
+    pub(crate) fn inventory(&self) -> Result<Arc<Inventory>> {
+        let Some(catalog) = self.known_catalog()? else {
+            return Ok(Arc::default());
+        };
+        // Held while it is read: ten thousand clients that ask for the first
+        // page of a new catalog read each manifest once.
+        let mut known = lock(&self.inventory);
+        if let Some((_, inventory)) = known.as_ref().filter(|k| k.0 == catalog.identity) {
+            return Ok(Arc::clone(inventory));
+        }
+        let before = known.take().map_or_else(Arc::default, |(_, before)| before);
+        let inventory = Inventory::read(catalog.catalog.clone(), &before, |name, on, version| {
+            let path = version_path(name, on, version.as_str()).join(manifest_name(name));
+            let manifest = self.store.read(&path, MANIFEST_MAX);
+            let none = || tracing::error!(path = %path.display(), "cannot read a listed manifest");
+            manifest.ok().flatten().or_else(|| {
+                none();
+                None
+            })
+        });
+        let inventory = Arc::new(inventory);
+        *known = Some((catalog.identity, Arc::clone(&inventory)));
+        Ok(inventory)
+    }
+
+    /// A file of a version.
+    pub(crate) fn file_of(&self, version: &HeldVersion, file: &str) -> Result<Option<Content>> {
+        let at = version.version.as_str();
+        let directory = version_path(&version.image, version.architecture, at);
+        self.content(&directory, file)
+    }
+
+    /// Something made from the inventory just now, last modified with the
+    /// catalog.
+    pub(crate) fn made(&self, media_type: &'static str, bytes: Vec<u8>) -> Result<Content> {
+        let modified = self.known_catalog()?.map_or(UNIX_EPOCH, |k| k.modified);
+        Ok(Content {
+            media_type: media_type.into(),
+            headers: Vec::new(),
+            length: bytes.len() as u64,
+            validators: Validators::new(Sha256::of(&bytes).to_string(), modified),
+            immutable: false,
+            data: Data::Memory(bytes.into()),
+        })
     }
 
     /// What the catalog says, if there is one that can be understood.
@@ -197,7 +288,8 @@ impl Holdings {
             return Ok(Found::Nothing);
         };
         Ok(Found::Content(Content {
-            name: CATALOG.to_owned(),
+            media_type: media_type(CATALOG).into(),
+            headers: Vec::new(),
             length: known.bytes.len() as u64,
             validators: Validators::new(known.digest.to_string(), known.modified),
             immutable: false,
@@ -214,7 +306,8 @@ impl Holdings {
         let bytes = self.read(path, &opened, limit)?;
         let digest = Sha256::of(&bytes);
         Ok(Found::Content(Content {
-            name: name.to_owned(),
+            media_type: media_type(name).into(),
+            headers: Vec::new(),
             length: bytes.len() as u64,
             validators: Validators::new(digest.to_string(), opened.modified),
             immutable: false,
@@ -257,7 +350,8 @@ impl Holdings {
             return Ok(None);
         };
         let content = |length, digest: Sha256, modified, data| Content {
-            name: name.to_owned(),
+            media_type: media_type(name).into(),
+            headers: Vec::new(),
             length,
             validators: Validators::new(digest.to_string(), modified),
             immutable: true,
@@ -268,14 +362,14 @@ impl Holdings {
             let length = known.bytes.len() as u64;
             return Ok(Some(content(length, known.digest, known.modified, data)));
         }
-        let path = directory.join(name);
         let listed = known.sums.get(name);
         if listed.is_none() && name != SIGNATURE {
             return Ok(None);
         }
-        let Some(opened) = self.open(&path)? else {
+        let Some((name, opened)) = self.open_listed(directory, &known, name)? else {
             return Ok(None);
         };
+        let path = directory.join(name);
         let (length, modified) = (opened.identity.size, opened.modified);
         let (digest, data) = match listed {
             Some(digest) if length > SMALL => (digest, Data::File(known.share(name, opened))),
@@ -290,6 +384,24 @@ impl Holdings {
             Data::File(_) => length,
         };
         Ok(Some(content(length, digest, modified, data)))
+    }
+
+    /// A listed file, or the one of the same digest for which its name is only
+    /// another (such as `image.tar.xz`); and the name under which it lies there.
+    fn open_listed<'k>(
+        &self,
+        directory: &Path,
+        known: &'k KnownVersion,
+        name: &'k str,
+    ) -> Result<Option<(&'k str, Opened)>> {
+        let digest = known.sums.get(name);
+        let same = known.sums.iter().filter(|(_, d)| Some(*d) == digest);
+        for name in std::iter::once(name).chain(same.map(|(n, _)| n)) {
+            if let Some(opened) = self.open(&directory.join(name))? {
+                return Ok(Some((name, opened)));
+            }
+        }
+        Ok(None)
     }
 
     /// The catalog, read again only when the file is another one.

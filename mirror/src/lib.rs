@@ -13,11 +13,18 @@ mod activity;
 mod body;
 mod catalog;
 mod certificates;
+mod clients;
 mod conditional;
+pub mod config;
 mod connection;
 mod content;
 mod expiry;
 mod holdings;
+mod inventory;
+mod log;
+mod operation;
+mod page;
+mod protocols;
 mod publish;
 mod ranges;
 mod refusal;
@@ -32,8 +39,15 @@ mod target;
 pub use access::{Access, AccessLog};
 pub use activity::Patience;
 pub use catalog::{CatalogError, Signing, refresh};
+pub use clients::{PerClient, Rate};
+pub use connection::{HEAD_LIMIT, HEAD_MAX};
+pub use log::{LINES_MAX, LogError, LogFormat, LogOutput, LogWriter};
 pub use publish::{PublishError, Published, publish};
-pub use server::{CONNECTIONS, DRAIN, Options, Running, Server, ServerError, Stop};
+pub use ranges::RANGES_MAX;
+pub use server::{
+    Address, CONNECTIONS, Control, DRAIN, HANDSHAKE, InvalidAddress, ListenError, Listener,
+    Options, ReloadError, Remote, Running, Server, ServerError, Stop, TlsError, TlsFiles,
+};
 pub use store::{CATALOG, IMAGES, REPOSITORY, Store, StoreError};
 pub use succession::{SucceedError, Succeeded, succeed};
 

@@ -10,8 +10,8 @@ use http_range_header::{SyntacticallyCorrectRange as Range, parse_range_header_w
 use hyper::http::{HeaderMap, header};
 use std::num::NonZeroUsize;
 
-/// Most ranges that are answered one by one.
-pub(crate) const RANGES_MAX: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
+/// Most ranges that are answered one by one, unless the options say otherwise.
+pub const RANGES_MAX: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
 
 /// A part of a file that is not empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +43,9 @@ pub(crate) enum Selection {
     Unsatisfiable,
 }
 
-/// What the `Range` of a GET selects in a file of `length` bytes.
-pub(crate) fn select(headers: &HeaderMap, length: u64) -> Selection {
+/// What the `Range` of a GET selects in a file of `length` bytes, when `most`
+/// ranges are answered one by one.
+pub(crate) fn select(headers: &HeaderMap, length: u64, most: NonZeroUsize) -> Selection {
     let mut values = headers.get_all(header::RANGE).iter();
     let (value, more) = (values.next(), values.next());
     let Some(text) = value.and_then(|v| v.to_str().ok()) else {
@@ -53,7 +54,7 @@ pub(crate) fn select(headers: &HeaderMap, length: u64) -> Selection {
     if more.is_some() {
         return Selection::Whole;
     }
-    let Ok(ranges) = parse_range_header_with_max_ranges(text, RANGES_MAX) else {
+    let Ok(ranges) = parse_range_header_with_max_ranges(text, most) else {
         return Selection::Whole;
     };
     let spans: Vec<Span> = ranges
@@ -92,7 +93,7 @@ mod tests {
     fn of(text: &str, length: u64) -> Selection {
         let mut headers = HeaderMap::new();
         headers.insert(header::RANGE, text.parse().unwrap());
-        select(&headers, length)
+        select(&headers, length, RANGES_MAX)
     }
 
     fn span(offset: u64, length: u64) -> Span {
@@ -168,8 +169,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(header::RANGE, "bytes=0-0".parse().unwrap());
         headers.append(header::RANGE, "bytes=1-1".parse().unwrap());
-        assert_eq!(select(&headers, 100), Selection::Whole);
-        assert_eq!(select(&HeaderMap::new(), 100), Selection::Whole);
+        assert_eq!(select(&headers, 100, RANGES_MAX), Selection::Whole);
+        assert_eq!(select(&HeaderMap::new(), 100, RANGES_MAX), Selection::Whole);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::holdings::HoldingsError;
 use crate::target::TargetError;
 use hyper::http::{StatusCode, Uri};
 use std::error::Error;
+use std::time::Duration;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -20,6 +21,8 @@ pub(crate) enum Refusal {
     Precondition,
     #[error("the range lies outside of the {length} bytes")]
     Range { length: u64 },
+    #[error("the client asks too quickly; it may again in {wait:?}")]
+    Pace { wait: Duration },
     #[error("the store cannot be read")]
     Holdings(#[source] HoldingsError),
     #[error("a task of the server failed")]
@@ -38,6 +41,7 @@ impl Refusal {
             Self::Target(TargetError::Nothing) | Self::Missing => StatusCode::NOT_FOUND,
             Self::Precondition => StatusCode::PRECONDITION_FAILED,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::Pace { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Holdings(_) | Self::Task(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

@@ -1,7 +1,6 @@
 //! Answers as HTTP messages: statuses, headers, and what bodies are made of.
 
 use crate::body::{Body, Budget, Part};
-use crate::content::media_type;
 use crate::holdings::{Content, Data};
 use crate::ranges::Span;
 use crate::refusal::Refusal;
@@ -40,15 +39,15 @@ impl<'r> Reply<'r> {
             offset: 0,
             length: content.length,
         };
-        let builder = describe(StatusCode::OK, content)
-            .header(header::CONTENT_TYPE, media_type(&content.name));
+        let builder =
+            describe(StatusCode::OK, content).header(header::CONTENT_TYPE, &*content.media_type);
         self.finish(builder, self.body(content, vec![part(content, all)]))
     }
 
     /// 206 and one part.
     pub(crate) fn part(&self, content: &Content, span: Span) -> Response<Body> {
         let builder = describe(StatusCode::PARTIAL_CONTENT, content)
-            .header(header::CONTENT_TYPE, media_type(&content.name))
+            .header(header::CONTENT_TYPE, &*content.media_type)
             .header(header::CONTENT_RANGE, span.content_range(content.length));
         self.finish(builder, self.body(content, vec![part(content, span)]))
     }
@@ -60,7 +59,7 @@ impl<'r> Reply<'r> {
         for span in spans {
             let head = format!(
                 "\r\n--{boundary}\r\nContent-Type: {}\r\nContent-Range: {}\r\n\r\n",
-                media_type(&content.name),
+                content.media_type,
                 span.content_range(content.length)
             );
             parts.push(Part::Bytes(head.into()));
@@ -97,6 +96,10 @@ impl<'r> Reply<'r> {
             Refusal::Method => builder = builder.header(header::ALLOW, ALLOW),
             Refusal::Range { length } => {
                 builder = builder.header(header::CONTENT_RANGE, format!("bytes */{length}"));
+            }
+            Refusal::Pace { wait } => {
+                let seconds = wait.as_secs() + 1;
+                builder = builder.header(header::RETRY_AFTER, seconds);
             }
             _ => {}
         }
@@ -138,13 +141,19 @@ fn describe(status: StatusCode, content: &Content) -> Builder {
     } else {
         REVALIDATE
     };
-    begin(status, lifetime)
+    let builder = begin(status, lifetime)
         .header(header::ACCEPT_RANGES, "bytes")
         .header(header::ETAG, content.validators.etag())
         .header(
             header::LAST_MODIFIED,
             httpdate::fmt_http_date(content.validators.modified),
-        )
+        );
+    content
+        .headers
+        .iter()
+        .fold(builder, |builder, (name, value)| {
+            builder.header(name, value)
+        })
 }
 
 fn begin(status: StatusCode, lifetime: &'static str) -> Builder {

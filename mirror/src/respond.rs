@@ -7,12 +7,14 @@
 use crate::body::{Body, Budget};
 use crate::conditional::{self, Verdict};
 use crate::holdings::{Content, Found, Holdings};
+use crate::protocols::hub;
 use crate::ranges::{self, Selection};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::stagger;
 use crate::target::{self, Route};
 use hyper::http::{Method, Request, Response};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 /// What all answers of a server are made from.
@@ -20,6 +22,8 @@ use std::sync::Arc;
 pub(crate) struct Desk {
     pub(crate) holdings: Arc<Holdings>,
     pub(crate) budget: Arc<Budget>,
+    /// Most ranges that are answered one by one.
+    pub(crate) ranges: NonZeroUsize,
 }
 
 /// Answers a request.
@@ -45,14 +49,14 @@ async fn answer<B>(
     let content = match find(desk, &route).await? {
         Found::Nothing => return Err(Refusal::Missing),
         Found::Elsewhere(location) => return Ok(reply.redirect(&location)),
-        Found::Content(content) => content,
+        Found::Content(content) | Found::Provisional(content) => content,
     };
     match conditional::evaluate(request.headers(), &content.validators) {
         Verdict::NotModified => return Ok(reply.not_modified(&content)),
         Verdict::Failed => return Err(Refusal::Precondition),
         Verdict::Proceed => {}
     }
-    match select(request, &content) {
+    match select(request, &content, desk.ranges) {
         Selection::Whole => Ok(reply.whole(&content)),
         Selection::One(span) => Ok(reply.part(&content, span)),
         Selection::Several(spans) => Ok(reply.parts(&content, &spans)),
@@ -77,11 +81,14 @@ fn read_target<B>(request: &Request<B>) -> Result<Route, Refusal> {
 }
 
 async fn wait_for_old_clients<B>(request: &Request<B>, route: &Route) {
-    if let Route::File(wanted) = route {
-        let delay = stagger::delay(request.headers(), wanted.file.as_str());
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
+    let file = match route {
+        Route::File(wanted) => wanted.file.as_str(),
+        Route::Hub(hub::Wanted::File { file, .. }) => file,
+        _ => return,
+    };
+    let delay = stagger::delay(request.headers(), file);
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
     }
 }
 
@@ -96,10 +103,10 @@ async fn find(desk: &Desk, route: &Route) -> Result<Found, Refusal> {
 }
 
 /// Ranges are defined for GET alone (RFC 9110, section 14.2).
-fn select<B>(request: &Request<B>, content: &Content) -> Selection {
+fn select<B>(request: &Request<B>, content: &Content, most: NonZeroUsize) -> Selection {
     let headers = request.headers();
     if request.method() == Method::GET && conditional::range_applies(headers, &content.validators) {
-        ranges::select(headers, content.length)
+        ranges::select(headers, content.length, most)
     } else {
         Selection::Whole
     }

@@ -4,6 +4,7 @@
 //! ROOT/repository.json                    the repository's id, made with the store
 //! ROOT/catalog.json                       the signed catalog, switched last
 //! ROOT/images/NAME/ARCHITECTURE/VERSION/  one version, never changed once it is there
+//! ROOT/derived/…                          what is made of it once, and could be made again
 //! ROOT/.lock                              held by whoever writes
 //! ROOT/.#hatchery-…                       staging
 //! ```
@@ -206,8 +207,13 @@ impl Store {
         name: &ImageName,
         architecture: Architecture,
     ) -> Result<PathBuf> {
+        self.make_folder(&[IMAGES, name.as_str(), architecture.debian()])
+    }
+
+    /// Makes a folder beneath the root, and those on the way to it, durably.
+    pub(crate) fn make_folder(&self, parts: &[&str]) -> Result<PathBuf> {
         let mut path = self.root.clone();
-        for part in [IMAGES, name.as_str(), architecture.debian()] {
+        for part in parts {
             let parent = path.clone();
             path.push(part);
             match fs::create_dir(&path) {

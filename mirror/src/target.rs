@@ -1,11 +1,15 @@
 //! From the target of a request to what it asks for.
 //!
-//! Owns the rules on paths; touches no disk. Only two shapes exist,
-//! `/catalog.json` (and `/keys.pgp` and `/keys.json` beside it) and
-//! `/images/<name>/<architecture>/<version or channel>/<file>`, and every part
-//! of the second is parsed into a name that cannot hold a separator. So nothing here normalises: where nginx resolves
-//! `a/../b` and merges `//`, a target that needs either is refused.
+//! Owns the rules on paths; touches no disk. Ours are `/catalog.json` (and
+//! `/keys.pgp` and `/keys.json` beside it) and
+//! `/images/<name>/<architecture>/<version or channel>/<file>`; the others
+//! belong to the protocol or page that reads them. Every part is parsed into a
+//! name that cannot hold a separator, or compared with a fixed one. So nothing
+//! here normalises: where nginx resolves `a/../b` and merges `//`, a target
+//! that needs either is refused.
 
+use crate::page;
+use crate::protocols::{hub, oci, streams};
 use hatchery_image::{Architecture, Channel, ImageName, RelativePath, Version};
 use hyper::http::{HeaderMap, Uri, Version as HttpVersion, header};
 use percent_encoding::percent_decode_str;
@@ -26,6 +30,14 @@ pub(crate) enum Route {
     Successions,
     /// A file of a version of an image.
     File(ImageFile),
+    /// Something in nspawn.org's layout.
+    Hub(hub::Wanted),
+    /// Something of the OCI distribution protocol.
+    Oci(oci::Wanted),
+    /// Something of simplestreams.
+    Streams(streams::Wanted),
+    /// A page for people.
+    Page(page::Wanted),
 }
 
 /// A file of an image, at a version or a channel: the two look alike, and the
@@ -69,15 +81,19 @@ pub(crate) fn route(uri: &Uri) -> Result<Route, TargetError> {
     };
     let parts = path.split('/').map(part).collect::<Result<Vec<_>, _>>()?;
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    match parts[..] {
-        ["catalog.json"] => Ok(Route::Catalog),
-        ["keys.pgp"] => Ok(Route::Certificates),
-        ["keys.json"] => Ok(Route::Successions),
-        ["images", image, architecture, at, file] => image_file(image, architecture, at, file)
-            .map(Route::File)
-            .ok_or(TargetError::Nothing),
-        _ => Err(TargetError::Nothing),
-    }
+    let route = match parts[..] {
+        ["catalog.json"] => Some(Route::Catalog),
+        ["keys.pgp"] => Some(Route::Certificates),
+        ["keys.json"] => Some(Route::Successions),
+        ["storage", ref rest @ ..] => hub::route(rest).map(Route::Hub),
+        ["v2", ref rest @ ..] => oci::route(rest).map(Route::Oci),
+        ["streams", ref rest @ ..] => streams::route(rest).map(Route::Streams),
+        ["images", image, architecture, at, file] if !file.is_empty() => {
+            image_file(image, architecture, at, file).map(Route::File)
+        }
+        _ => page::route(&parts).map(Route::Page),
+    };
+    route.ok_or(TargetError::Nothing)
 }
 
 fn image_file(image: &str, architecture: &str, at: &str, file: &str) -> Option<ImageFile> {

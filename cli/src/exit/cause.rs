@@ -65,6 +65,11 @@ fn of_archive(error: &ArchiveError) -> Option<Code> {
 #[cfg(feature = "serve")]
 fn of_mirror(cause: &(dyn Error + 'static)) -> Option<Code> {
     use hatchery_mirror::{CatalogError as C, PublishError as P, StoreError as S, SucceedError};
+    if cause.is::<hatchery_mirror::config::ConfigError>()
+        || cause.is::<hatchery_mirror::config::HandedError>()
+    {
+        return Some(Code::Recipe);
+    }
     let store = |error: &S| match error {
         S::NotAStore { .. } | S::NotEmpty { .. } => Some(Code::Conflict),
         _ => None,

@@ -3,7 +3,8 @@
 //! takes it.
 //!
 //! `SHA256SUMS` lists exactly the files that are published beside it, because
-//! systemd refuses a `.nspawn` that it does not list. Whether the signature is
+//! systemd refuses a `.nspawn` that it does not list, and archives and
+//! settings once more as `image.…`. Whether the signature is
 //! good is not asked here: the one who publishes signs the catalog, and that
 //! is what importers trust.
 
@@ -27,6 +28,11 @@ pub const SUMS_NAME: &str = "SHA256SUMS";
 
 /// Name of its signature.
 pub const SUMS_SIGNATURE_NAME: &str = "SHA256SUMS.gpg";
+
+/// What files are called where a path, not a name, says which image they are
+/// of: nspawn.org's `storage/DISTRIBUTION/RELEASE/tar/image.tar.xz`. systemd
+/// looks for the last part of a URL in `SHA256SUMS`, so it lists both names.
+pub const ALIAS: &str = "image";
 
 /// What the name of a manifest ends with.
 pub const MANIFEST_SUFFIX: &str = "manifest.json";
@@ -129,6 +135,26 @@ impl ImageFiles {
             sha256: Sha256::of(&self.manifest_bytes),
         };
         archives.chain(files).chain([manifest]).collect()
+    }
+
+    /// The other names under which `SHA256SUMS` lists archives and settings.
+    fn aliases(&self) -> Vec<PublishedFile> {
+        let aliased = |file: &PublishedFile| {
+            let suffix = file.name.strip_prefix(self.manifest.name.as_str())?;
+            let stock = [".tar.xz", ".tar.zst", ".nspawn"].contains(&suffix);
+            stock.then(|| format!("{ALIAS}{suffix}"))
+        };
+        let files = self.files();
+        let others = files
+            .iter()
+            .filter_map(|file| aliased(file).map(|name| (name, file)))
+            .filter(|(name, _)| files.iter().all(|f| f.name != *name));
+        others
+            .map(|(name, file)| PublishedFile {
+                name,
+                ..file.clone()
+            })
+            .collect()
     }
 
     /// The same, once every name is what its role asks for, and there once.

@@ -82,10 +82,13 @@ impl ImageFiles {
                 }
             }
         }
-        match sums
-            .iter()
-            .find(|(n, _)| files.iter().all(|f| f.name != *n))
-        {
+        // An image of before there were aliases has none.
+        let aliases = self.aliases();
+        let known = |name: &str, digest| {
+            files.iter().any(|f| f.name == name)
+                || aliases.iter().any(|a| a.name == name && a.sha256 == digest)
+        };
+        match sums.iter().find(|(name, digest)| !known(name, *digest)) {
             Some((name, _)) => Err(ImageFilesError::Listing {
                 name: name.to_owned(),
                 listed: true,

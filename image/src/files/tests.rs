@@ -82,7 +82,8 @@ fn what_was_written_opens() {
         ]
     );
     let sums = fs::read_to_string(directory.path().join(SUMS_NAME)).unwrap();
-    assert_eq!(sums.lines().count(), 3);
+    // The archive and the settings have two names each.
+    assert_eq!(sums.lines().count(), 5);
     assert_eq!(sums.as_bytes(), files.sums());
     assert!(files.signature().is_none());
 

@@ -39,6 +39,9 @@ impl ImageFiles {
             }
             sums.insert(&file.name, file.sha256);
         }
+        for alias in files.aliases() {
+            sums.insert(&alias.name, alias.sha256);
+        }
         files.sums = sums.to_text().into_bytes();
         let path = directory.join(SUMS_SIGNATURE_NAME);
         match std::fs::remove_file(&path) {

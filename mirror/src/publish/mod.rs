@@ -5,12 +5,14 @@
 //! any catalog finds its files; what a crash leaves between the two is a
 //! version that no catalog lists, and publishing again completes it.
 
+mod derived;
 mod error;
 mod files;
 
 pub use error::PublishError;
 
 use crate::catalog::{self, Signing};
+use crate::inventory::{self, HeldVersion};
 use crate::store::Store;
 use error::{Result, in_catalog, in_store};
 use files::{is_there, place, taken};
@@ -65,6 +67,9 @@ pub fn publish(
         place(store, image, &directory, progress)?;
     }
     let catalog_changed = list(&mut catalog, image, channels, signing.now);
+    if let Some(version) = listed(&catalog, image) {
+        derived::derive(store, image, &version, &directory, progress)?;
+    }
     if catalog_changed {
         catalog = catalog::sign(store, catalog, signer, signing).map_err(in_catalog(manifest))?;
     }
@@ -121,6 +126,20 @@ fn listing<'c>(
     architecture: Architecture,
 ) -> Option<&'c Listing> {
     catalog.images.get(name)?.get(&architecture)
+}
+
+/// The version as servers will see it.
+fn listed(catalog: &Catalog, image: &ImageFiles) -> Option<HeldVersion> {
+    let Manifest {
+        name,
+        architecture,
+        version,
+        ..
+    } = image.manifest();
+    let listing = listing(catalog, name, *architecture)?;
+    let reference = listing.versions.get(version)?;
+    let manifest = image.manifest_bytes();
+    inventory::describe(name, *architecture, version, reference, manifest)
 }
 
 /// What the catalog ever said of a version stays so, even if its files went.

@@ -3,7 +3,10 @@
 mod client;
 mod fixture;
 mod hostile;
+mod hub;
+mod images;
 mod patience;
 mod protocols;
 mod semantics;
 mod stopping;
+mod streams;

@@ -48,7 +48,7 @@ fn a_taken_address_is_said() {
     let fixture = Fixture::new();
     let server = fixture.serve();
     let options = Options {
-        listen: server.local_addr(),
+        listeners: vec![crate::Listener::plain(server.local_addr())],
         ..Fixture::options()
     };
     let error = crate::Server::bind(fixture.store(), options).unwrap_err();

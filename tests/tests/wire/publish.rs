@@ -68,6 +68,7 @@ fn what_is_published_is_listed_signed_and_readable() {
         [
             ".lock",
             "catalog.json",
+            "derived",
             "images",
             "keys.pgp",
             "repository.json"

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 const PULL: &str = "/lib/systemd/systemd-pull";
-const NEEDS: &[Need] = &[
+pub(super) const NEEDS: &[Need] = &[
     Need::Root,
     Need::Program(PULL),
     Need::Program("gpg"),
@@ -19,15 +19,15 @@ const NEEDS: &[Need] = &[
 ];
 
 /// A host that trusts one key, and a mirror.
-struct Lab {
-    yard: Yard,
-    images: Pool,
-    server: Running,
+pub(super) struct Lab {
+    pub(super) yard: Yard,
+    pub(super) images: Pool,
+    pub(super) server: Running,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Lab {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let yard = Yard::new();
         let etc = yard.path("etc");
         fs::create_dir(&etc).unwrap();
@@ -51,7 +51,7 @@ impl Lab {
     }
 
     /// Pulls `path` as `name`; what the client said, and whether it succeeded.
-    fn pull(&self, path: &str, name: &str) -> Result<String, String> {
+    pub(super) fn pull(&self, path: &str, name: &str) -> Result<String, String> {
         let url = format!("http://{}/{path}", self.server.local_addr());
         let root = format!("--image-root={}", self.images.path().display());
         // The host's own keyring is not touched: the client sees another
@@ -76,18 +76,18 @@ impl Lab {
     }
 
     /// Requests since the last call, sorted.
-    fn requests(&self) -> Vec<String> {
+    pub(super) fn requests(&self) -> Vec<String> {
         let mut requests = std::mem::take(&mut *self.requests.lock().unwrap());
         requests.sort();
         requests
     }
 
-    fn tree(&self, name: &str) -> std::path::PathBuf {
+    pub(super) fn tree(&self, name: &str) -> std::path::PathBuf {
         self.images.path().join(name)
     }
 }
 
-fn check_tree(root: &Path, content: &str) {
+pub(super) fn check_tree(root: &Path, content: &str) {
     assert_eq!(
         fs::read_to_string(root.join("etc/content")).unwrap(),
         content

@@ -1,0 +1,11 @@
+//! `hatchery serve` as an administrator runs it, asked by curl.
+
+mod config;
+mod curl;
+mod limits;
+mod log;
+mod process;
+mod reload;
+mod store;
+mod systemd;
+mod tls;

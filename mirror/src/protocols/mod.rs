@@ -1,0 +1,8 @@
+//! The protocols of others, over the same store: each module reads its own
+//! targets, and finds what they ask for in the inventory and the version
+//! folders. None keeps a byte of an image of its own.
+
+pub(crate) mod hub;
+pub(crate) mod oci;
+mod releases;
+pub(crate) mod streams;
