@@ -4,7 +4,7 @@
 # make test      everything that is tested; installs what tests need
 # make bench     our figures beside those of other tools
 # make check     formatting, lints, licences of dependencies
-# make install   program, man pages, completions, recipes and keys
+# make install   program, man pages, completions, recipes, keys and units
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -52,6 +52,12 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/share/hatchery
 	cp -rT recipes $(DESTDIR)$(PREFIX)/share/hatchery/recipes
 	cp -rT keys $(DESTDIR)$(PREFIX)/share/hatchery/keys
+	install -m 0644 units/mirror.toml $(DESTDIR)$(PREFIX)/share/hatchery/mirror.toml
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in units/hatchery-*; do \
+	    sed 's#/usr/local/bin/#$(PREFIX)/bin/#' $$unit \
+	        >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/} || exit; \
+	done
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/hatchery \
@@ -59,5 +65,6 @@ uninstall:
 	    $(DESTDIR)$(PREFIX)/share/man/man1/hatchery-*.1 \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hatchery \
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hatchery \
-	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/hatchery.fish
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/hatchery.fish \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system/hatchery-*
 	rm -rf $(DESTDIR)$(PREFIX)/share/hatchery

@@ -52,6 +52,8 @@ pub struct Listen {
     pub address: Place,
     /// The files of TLS; none for plain HTTP.
     pub tls: Option<TlsFiles>,
+    /// Whether `/metrics` is answered there.
+    pub metrics: Option<bool>,
 }
 
 /// The same, as it is written.
@@ -65,6 +67,8 @@ struct WrittenListen {
     certificate: Option<PathBuf>,
     /// The certificate's key, PEM, an absolute path.
     key: Option<PathBuf>,
+    /// Whether `/metrics` is answered (where only this host comes in).
+    metrics: Option<bool>,
 }
 
 impl TryFrom<WrittenListen> for Listen {
@@ -84,6 +88,7 @@ impl TryFrom<WrittenListen> for Listen {
         Ok(Self {
             address: written.address,
             tls,
+            metrics: written.metrics,
         })
     }
 }

@@ -5,7 +5,7 @@ use super::address::{Address, Remote};
 use super::options::Listener;
 use super::tls::{Tls, TlsError};
 use crate::clients::Guest;
-use crate::connection::{self, Reception};
+use crate::connection::{self, Reception, Visitor};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use std::io;
 use std::net::SocketAddr;
@@ -64,33 +64,50 @@ pub(crate) struct Bound {
 
 /// What may change about a listener while it listens.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct Door(RwLock<Manner>);
+
+/// How those who come in are served.
+#[derive(Clone, Debug)]
+pub(crate) struct Manner {
     /// What TLS is spoken with; none for plain HTTP.
-    tls: RwLock<Option<Arc<Tls>>>,
+    pub(crate) tls: Option<Arc<Tls>>,
+    /// Whether they may see the metrics.
+    pub(crate) shows_metrics: bool,
+}
+
+impl Manner {
+    fn new(listener: &Listener, tls: Option<Arc<Tls>>) -> Self {
+        let is_local = listener.address.is_local();
+        Self {
+            tls,
+            shows_metrics: listener.metrics.unwrap_or(is_local),
+        }
+    }
 }
 
 impl Door {
-    pub(crate) fn tls(&self) -> Option<Arc<Tls>> {
-        let tls = self.tls.read().unwrap_or_else(PoisonError::into_inner);
-        tls.clone()
+    pub(crate) fn manner(&self) -> Manner {
+        let manner = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        manner.clone()
     }
 
     /// What a listener that stays is to be served with. Files that were used
     /// already and are broken now are no reason not to go on with what they
     /// held.
-    pub(crate) fn prepare(&self, listener: &Listener) -> Result<Option<Arc<Tls>>, ListenError> {
-        match self.tls() {
+    pub(crate) fn prepare(&self, listener: &Listener) -> Result<Manner, ListenError> {
+        let tls = match self.manner().tls {
             Some(tls) if Some(tls.files()) == listener.tls.as_ref() => {
                 tls.look();
-                Ok(Some(tls))
+                Some(tls)
             }
-            _ => load_tls(listener),
-        }
+            _ => load_tls(listener)?,
+        };
+        Ok(Manner::new(listener, tls))
     }
 
     /// Whoever connects from now on is served so.
-    pub(crate) fn change(&self, tls: Option<Arc<Tls>>) {
-        *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
+    pub(crate) fn change(&self, manner: Manner) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = manner;
     }
 }
 
@@ -142,9 +159,7 @@ pub(crate) fn bind(listener: &Listener) -> Result<Bound, ListenError> {
     Ok(Bound {
         asked: listener.address.clone(),
         address,
-        door: Arc::new(Door {
-            tls: RwLock::new(tls),
-        }),
+        door: Arc::new(Door(RwLock::new(Manner::new(listener, tls)))),
         socket,
         made,
     })
@@ -311,7 +326,10 @@ pub(crate) async fn attend(
 fn admit(stream: Stream, reception: &Reception) -> Option<(Stream, Guest)> {
     let remote = stream.remote();
     let guest = reception.guests.enter(remote, reception.pace.limits());
-    if guest.is_none() {
+    if guest.is_some() {
+        reception.metrics.accepted.inc();
+    } else {
+        reception.metrics.refused.inc();
         tracing::debug!(%remote, "a client with too many connections was sent away");
     }
     guest.map(|guest| (stream, guest))
@@ -333,38 +351,43 @@ fn greet(
     door: &Door,
     begin: Begin,
 ) {
-    let tls = door.tls().map(|tls| TlsAcceptor::from(tls.config()));
+    let manner = door.manner();
+    let tls = manner.tls.map(|tls| TlsAcceptor::from(tls.config()));
+    let visitor = Visitor {
+        remote: stream.remote(),
+        sees_metrics: manner.shows_metrics,
+    };
     if let Stream::Tcp(stream, remote) = &stream {
         connection::prepare(stream, *remote);
     }
     match (stream, tls) {
-        (Stream::Tcp(stream, remote), None) => tasks.spawn(async move {
-            connection::serve(stream, remote, begin.reception, begin.stop).await;
+        (Stream::Tcp(stream, _), None) => tasks.spawn(async move {
+            connection::serve(stream, visitor, begin.reception, begin.stop).await;
             drop(counted);
         }),
-        (Stream::Tcp(stream, remote), Some(tls)) => tasks.spawn(async move {
-            serve_tls(tls, stream, remote, begin).await;
+        (Stream::Tcp(stream, _), Some(tls)) => tasks.spawn(async move {
+            serve_tls(tls, stream, visitor, begin).await;
             drop(counted);
         }),
         (Stream::Unix(stream), None) => tasks.spawn(async move {
-            connection::serve(stream, Remote::Local, begin.reception, begin.stop).await;
+            connection::serve(stream, visitor, begin.reception, begin.stop).await;
             drop(counted);
         }),
         (Stream::Unix(stream), Some(tls)) => tasks.spawn(async move {
-            serve_tls(tls, stream, Remote::Local, begin).await;
+            serve_tls(tls, stream, visitor, begin).await;
             drop(counted);
         }),
     };
 }
 
-async fn serve_tls<S>(tls: TlsAcceptor, stream: S, remote: Remote, begin: Begin)
+async fn serve_tls<S>(tls: TlsAcceptor, stream: S, visitor: Visitor, begin: Begin)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     // In a box, because what a handshake needs is not needed any more after it.
-    let shaking = Box::pin(shake_hands(tls, stream, remote, &begin));
+    let shaking = Box::pin(shake_hands(tls, stream, visitor.remote, &begin));
     if let Some(stream) = shaking.await {
-        connection::serve(stream, remote, begin.reception, begin.stop).await;
+        connection::serve(stream, visitor, begin.reception, begin.stop).await;
     }
 }
 
@@ -387,10 +410,12 @@ where
     match shaken {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {
+            begin.reception.metrics.handshakes_failed.inc();
             tracing::debug!(%remote, %error, "a TLS handshake failed");
             None
         }
         Err(_) => {
+            begin.reception.metrics.handshakes_late.inc();
             tracing::debug!(%remote, "a TLS handshake took too long");
             None
         }

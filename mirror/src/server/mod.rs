@@ -28,6 +28,7 @@ use crate::clients::{Guests, Pace};
 use crate::connection::{self, Reception};
 use crate::expiry;
 use crate::holdings::Holdings;
+use crate::metrics::Metrics;
 use crate::respond::Desk;
 use crate::store::Store;
 use control::Command;
@@ -258,7 +259,8 @@ fn first_reception(holdings: Arc<Holdings>, options: &Options) -> Reception {
     };
     let slots = Slots::new(slots::affordable(options.connections.max(1)));
     let pace = Arc::new(Pace::new(options.per_client));
-    reception(desk, slots, Guests::default(), pace, options)
+    let metrics = Arc::new(Metrics::new());
+    reception(desk, slots, Guests::default(), pace, metrics, options)
 }
 
 /// What connections begin with after a change.
@@ -274,7 +276,8 @@ fn next_reception(before: &Reception, options: &Options) -> Reception {
         true => Arc::clone(&before.pace),
         false => Arc::new(Pace::new(options.per_client)),
     };
-    reception(desk, slots, before.guests.clone(), pace, options)
+    let (guests, metrics) = (before.guests.clone(), Arc::clone(&before.metrics));
+    reception(desk, slots, guests, pace, metrics, options)
 }
 
 fn reception(
@@ -282,11 +285,14 @@ fn reception(
     slots: Slots,
     guests: Guests,
     pace: Arc<Pace>,
+    metrics: Arc<Metrics>,
     options: &Options,
 ) -> Reception {
     Reception {
         desk,
         access: Arc::clone(&options.access),
+        metrics,
+        lost_lines: options.lost_lines.clone(),
         patience: options.patience,
         handshake: options.handshake,
         drain: options.drain,
@@ -358,8 +364,8 @@ impl Open {
         let attended = std::mem::take(&mut self.attended);
         for (at, attended) in attended.into_iter().enumerate() {
             match kept.iter().find(|(k, _)| *k == at) {
-                Some((_, tls)) => {
-                    attended.door.change(tls.clone());
+                Some((_, manner)) => {
+                    attended.door.change(manner.clone());
                     self.attended.push(attended);
                 }
                 None => {
@@ -377,7 +383,7 @@ impl Open {
     /// clients that have been quiet.
     fn look(&self) {
         self.reception.borrow().pace.clean();
-        for tls in self.attended.iter().filter_map(|a| a.door.tls()) {
+        for tls in self.attended.iter().filter_map(|a| a.door.manner().tls) {
             tls.look();
         }
     }
