@@ -99,15 +99,21 @@ impl Open {
 
     pub(super) fn attend(&mut self, bound: Bound) {
         let stop = watch::Sender::new(false);
+        let (asked, door) = (bound.asked.clone(), Arc::clone(&bound.door));
+        let (reception, stopping) = (self.reception.subscribe(), stop.subscribe());
+        let address = bound.address.clone();
+        let task = tokio::spawn(async move {
+            let attended = listener::attend(bound, reception, stopping).await;
+            if let Err(error) = &attended {
+                tracing::error!(%address, %error, "nobody is served there");
+            }
+            attended
+        });
         self.attended.push(Attended {
-            asked: bound.asked.clone(),
-            door: Arc::clone(&bound.door),
-            task: tokio::spawn(listener::attend(
-                bound,
-                self.reception.subscribe(),
-                stop.subscribe(),
-            )),
+            asked,
+            door,
             stop,
+            task,
         });
     }
 
