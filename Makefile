@@ -52,12 +52,13 @@ install: all install-units
 	install -d $(DESTDIR)$(PREFIX)/share/hatchery
 	cp -rT recipes $(DESTDIR)$(PREFIX)/share/hatchery/recipes
 	cp -rT keys $(DESTDIR)$(PREFIX)/share/hatchery/keys
+	install -m 0644 units/mirror.toml $(DESTDIR)$(PREFIX)/share/hatchery/mirror.toml
 
 # Templates to be edited; none is enabled.
 install-units:
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	for unit in units/*.service units/*.timer; do \
-	    sed 's|@PREFIX@|$(PREFIX)|g' "$$unit" >"$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}" || exit 1; \
+	for unit in units/*.service units/*.socket units/*.timer; do \
+	    sed 's|@PREFIX@|$(PREFIX)|g; s|/usr/local/bin/|$(PREFIX)/bin/|g' "$$unit" >"$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}" || exit 1; \
 	done
 
 uninstall:

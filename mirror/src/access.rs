@@ -1,6 +1,7 @@
 //! The access log: one event for each answer, made when the answer's last
 //! byte was handed on or its client went away.
 
+use crate::metrics::Metrics;
 use crate::server::Remote;
 use hyper::http::{HeaderMap, Method, Request, Version, header};
 use std::fmt;
@@ -59,19 +60,26 @@ pub type AccessLog = Arc<dyn Fn(&Access) + Send + Sync>;
 /// An answer under way; the event is made when it is dropped.
 pub(crate) struct Account {
     log: AccessLog,
+    metrics: Arc<Metrics>,
     access: Access,
     started: Instant,
 }
 
 impl Account {
     /// Begins with a request's head.
-    pub(crate) fn open<B>(log: &AccessLog, remote: Remote, request: &Request<B>) -> Self {
+    pub(crate) fn open<B>(
+        log: &AccessLog,
+        metrics: &Arc<Metrics>,
+        remote: Remote,
+        request: &Request<B>,
+    ) -> Self {
         let target = request
             .uri()
             .path_and_query()
             .map_or("*", |target| target.as_str());
         Self {
             log: Arc::clone(log),
+            metrics: Arc::clone(metrics),
             access: Access {
                 remote,
                 method: request.method().clone(),
@@ -93,6 +101,7 @@ impl Account {
 
     pub(crate) fn sent(&mut self, bytes: u64) {
         self.access.bytes += bytes;
+        self.metrics.sent(bytes);
     }
 
     pub(crate) fn complete(&mut self) {
@@ -103,6 +112,7 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         self.access.duration = self.started.elapsed();
+        self.metrics.answered(&self.access);
         (self.log)(&self.access);
     }
 }

@@ -4,6 +4,7 @@
 use crate::access::{AccessLog, Account};
 use crate::activity::{Activity, Patience, Verdict};
 use crate::clients::{Guests, Pace};
+use crate::metrics::Metrics;
 use crate::operation;
 use crate::respond::Desk;
 use crate::server::{Remote, Slots};
@@ -16,6 +17,7 @@ use socket2::SockRef;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -49,6 +51,9 @@ const GOODBYE: Duration = Duration::from_secs(5);
 pub(crate) struct Reception {
     pub(crate) desk: Desk,
     pub(crate) access: AccessLog,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Lines that the access log left out.
+    pub(crate) lost_lines: Option<Arc<AtomicU64>>,
     pub(crate) patience: Patience,
     /// How long a TLS handshake may take.
     pub(crate) handshake: Duration,
@@ -58,6 +63,14 @@ pub(crate) struct Reception {
     pub(crate) guests: Guests,
     pub(crate) pace: Arc<Pace>,
     pub(crate) protocol: Builder<TokioExecutor>,
+}
+
+/// Who is on a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visitor {
+    pub(crate) remote: Remote,
+    /// Whether the listener answers `/metrics`.
+    pub(crate) sees_metrics: bool,
 }
 
 /// How HTTP is spoken, with heads of at most so many bytes.
@@ -84,19 +97,21 @@ pub(crate) fn protocol(patience: &Patience, head: usize) -> Builder<TokioExecuto
 /// is spoken over one.
 pub(crate) async fn serve<S>(
     stream: S,
-    remote: Remote,
+    visitor: Visitor,
     reception: Arc<Reception>,
     mut stop: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let remote = visitor.remote;
     let activity = Activity::new();
     let service = service_fn(|request: Request<Incoming>| {
         let (activity, reception) = (activity.clone(), Arc::clone(&reception));
         async move {
             let flight = activity.begin();
-            let mut account = Account::open(&reception.access, remote, &request);
-            let response = operation::answer(&reception, remote, &request).await;
+            let mut account =
+                Account::open(&reception.access, &reception.metrics, remote, &request);
+            let response = operation::answer(&reception, visitor, &request).await;
             account.status(response.status().as_u16());
             Ok::<_, Infallible>(response.map(|body| body.tracked(account, flight)))
         }

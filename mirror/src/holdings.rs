@@ -30,6 +30,7 @@ use hatchery_image::succession::SUCCESSIONS_MAX;
 use hatchery_image::sums::{SUMS_MAX, Sums};
 use hatchery_image::{Sha256, Version};
 use hyper::http::{HeaderName, HeaderValue};
+use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -152,6 +153,30 @@ struct KnownCatalog {
     modified: SystemTime,
     /// `None` when it could not be understood.
     catalog: Option<Catalog>,
+}
+
+/// What a catalog says in a few numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CatalogFacts {
+    pub(crate) version: u64,
+    pub(crate) created: Timestamp,
+    pub(crate) expires: Timestamp,
+    /// Images, each architecture by itself.
+    pub(crate) images: usize,
+    pub(crate) versions: usize,
+}
+
+impl CatalogFacts {
+    fn of(catalog: &Catalog) -> Self {
+        let listings = || catalog.images.values().flat_map(|image| image.values());
+        Self {
+            version: catalog.version,
+            created: catalog.created,
+            expires: catalog.expires,
+            images: listings().count(),
+            versions: listings().map(|listing| listing.versions.len()).sum(),
+        }
+    }
 }
 
 /// The digests of a version.
@@ -281,6 +306,14 @@ impl Holdings {
     /// What the catalog says, if there is one that can be understood.
     pub(crate) fn catalog(&self) -> Result<Option<Catalog>> {
         Ok(self.known_catalog()?.and_then(|k| k.catalog.clone()))
+    }
+
+    /// What the catalog says in a few numbers; none if it is not there or
+    /// cannot be understood.
+    pub(crate) fn catalog_facts(&self) -> Result<Option<CatalogFacts>> {
+        let known = self.known_catalog()?;
+        let catalog = known.as_ref().and_then(|known| known.catalog.as_ref());
+        Ok(catalog.map(CatalogFacts::of))
     }
 
     fn find_catalog(&self) -> Result<Found> {

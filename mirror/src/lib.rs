@@ -22,6 +22,7 @@ mod expiry;
 mod holdings;
 mod inventory;
 mod log;
+mod metrics;
 mod operation;
 mod page;
 mod protocols;

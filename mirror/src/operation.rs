@@ -1,24 +1,91 @@
-//! What an administrator's limits say about a request, before anything is
-//! looked for.
+//! What is asked of the server itself: whether it is well, and what it counts;
+//! and what the limits say about a request before anything is looked for.
+//!
+//! `/healthz` and `/metrics` are no part of the store, and stand before every
+//! path in it. A listener that does not show metrics has no such path.
 
 use crate::body::Body;
-use crate::connection::Reception;
+use crate::connection::{Reception, Visitor};
+use crate::holdings::CatalogFacts;
+use crate::metrics::{MEDIA_TYPE, Now};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::respond::respond;
-use crate::server::Remote;
-use hyper::http::{Request, Response};
+use hyper::http::{Method, Request, Response, StatusCode};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The media type of `/healthz`.
+const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// Answers a request, unless its client asks too quickly.
 pub(crate) async fn answer<B>(
     reception: &Reception,
-    remote: Remote,
+    visitor: Visitor,
     request: &Request<B>,
 ) -> Response<Body> {
-    if let Err(wait) = reception.pace.check(remote) {
+    let reply = Reply::new(&reception.desk.budget, request.method());
+    if let Err(wait) = reception.pace.check(visitor.remote) {
+        reception.metrics.limited.inc();
         let refusal = Refusal::Pace { wait };
         refusal.log(request.uri());
-        return Reply::new(&reception.desk.budget, request.method()).refused(&refusal);
+        return reply.refused(&refusal);
     }
-    respond(&reception.desk, request).await
+    let reads = request.method() == Method::GET || request.method() == Method::HEAD;
+    match request.uri().path() {
+        // In boxes, because every connection has room for the largest answer.
+        "/healthz" if reads => Box::pin(health(reception, reply)).await,
+        "/metrics" if reads && visitor.sees_metrics => Box::pin(metrics(reception, reply)).await,
+        _ => respond(&reception.desk, request).await,
+    }
+}
+
+/// 200 if the catalog can be read and understood, 503 otherwise.
+async fn health(reception: &Reception, reply: Reply<'_>) -> Response<Body> {
+    let (status, text) = match catalog(reception).await {
+        Some(_) => (StatusCode::OK, "ok\n"),
+        None => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the catalog cannot be read\n",
+        ),
+    };
+    reply.text(status, PLAIN, text.to_owned())
+}
+
+async fn metrics(reception: &Reception, reply: Reply<'_>) -> Response<Body> {
+    let lost = reception.lost_lines.as_ref();
+    let now = Now {
+        connections: reception.slots.taken(),
+        connections_limit: reception.slots.all(),
+        lost_lines: lost.map_or(0, |lost| lost.load(Ordering::Relaxed)),
+        catalog: catalog(reception).await,
+    };
+    match reception.metrics.text(&now) {
+        Ok(text) => reply.text(StatusCode::OK, MEDIA_TYPE, text),
+        Err(error) => {
+            tracing::error!(%error, "the metrics cannot be written");
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            reply.text(status, PLAIN, format!("{status}\n"))
+        }
+    }
+}
+
+/// Looks at the catalog, which is parsed only when it is another one.
+async fn catalog(reception: &Reception) -> Option<CatalogFacts> {
+    let holdings = Arc::clone(&reception.desk.holdings);
+    let looked = tokio::task::spawn_blocking(move || holdings.catalog_facts()).await;
+    match looked {
+        Ok(Ok(facts)) => facts,
+        Ok(Err(error)) => {
+            tracing::error!(
+                error = &error as &(dyn std::error::Error + 'static),
+                "the catalog cannot be read"
+            );
+            None
+        }
+        Err(error) => {
+            tracing::error!(%error, "the catalog could not be looked at");
+            None
+        }
+    }
 }

@@ -87,6 +87,18 @@ impl<'r> Reply<'r> {
         self.finish(builder, Body::new(None, Vec::new(), self.budget))
     }
 
+    /// A text that is made for this request.
+    pub(crate) fn text(
+        &self,
+        status: StatusCode,
+        media_type: &'static str,
+        text: String,
+    ) -> Response<Body> {
+        let builder = begin(status, REVALIDATE).header(header::CONTENT_TYPE, media_type);
+        let text = Part::Bytes(text.into());
+        self.finish(builder, Body::new(None, vec![text], self.budget))
+    }
+
     /// A refusal: its status, by number and by name.
     pub(crate) fn refused(&self, refusal: &Refusal) -> Response<Body> {
         let status = refusal.status();

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Any static web server could serve it, less the channels. Reading goes
-//! through one directory handle and `openat2` with `RESOLVE_BENEATH` and
+//! through one directory handle, `RESOLVE_BENEATH` and
 //! `RESOLVE_NO_SYMLINKS`, so that neither a request nor a link planted in the
 //! store reaches anything outside. Owns no policy on what is published or
 //! signed, and never reads a catalog: those are `publish` and `catalog`.
@@ -18,12 +18,14 @@
 use hatchery_image::durable::{self, DirectoryLock, DurableError};
 use hatchery_image::layout;
 pub use hatchery_image::layout::{CATALOG, IMAGES};
+use hatchery_image::place::{Resolve, open_in};
 use hatchery_image::{Architecture, ImageName, Version};
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -239,15 +241,9 @@ impl Store {
     pub(crate) fn open_file(&self, path: &Path) -> io::Result<Option<File>> {
         // A FIFO opened without NONBLOCK would wait for a writer.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        let opened = loop {
-            // EAGAIN: something was renamed meanwhile and the kernel cannot
-            // tell whether the path stayed beneath.
-            match rustix::fs::openat2(&*self.directory, path, flags, Mode::empty(), resolve) {
-                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
-                other => break other,
-            }
-        };
+        // A service with RestrictSUIDSGID= has no openat2, and this does without.
+        let path = path.as_os_str().as_bytes();
+        let opened = open_in(self.directory.as_fd(), path, flags, Resolve::Beneath);
         use rustix::io::Errno;
         let fd = match opened {
             Ok(fd) => fd,

@@ -6,9 +6,11 @@
 //! left out has the default that the type's key documents. [`Config::options`]
 //! makes [`Options`] of it, which know nothing of TOML.
 
+mod error;
 mod sockets;
 mod values;
 
+pub use error::ConfigError;
 pub use sockets::{Handed, HandedError};
 pub use values::{HeadBytes, Place, Seconds};
 
@@ -52,6 +54,8 @@ pub struct Listen {
     pub address: Place,
     /// The files of TLS; none for plain HTTP.
     pub tls: Option<TlsFiles>,
+    /// Whether `/metrics` is answered there.
+    pub metrics: Option<bool>,
 }
 
 /// The same, as it is written.
@@ -65,6 +69,8 @@ struct WrittenListen {
     certificate: Option<PathBuf>,
     /// The certificate's key, PEM, an absolute path.
     key: Option<PathBuf>,
+    /// Whether `/metrics` is answered (where only this host comes in).
+    metrics: Option<bool>,
 }
 
 impl TryFrom<WrittenListen> for Listen {
@@ -84,6 +90,7 @@ impl TryFrom<WrittenListen> for Listen {
         Ok(Self {
             address: written.address,
             tls,
+            metrics: written.metrics,
         })
     }
 }
@@ -171,33 +178,6 @@ pub enum AccessFormat {
     Plain,
     /// As JSON objects.
     Json,
-}
-
-/// Why a configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// It is not TOML of the expected shape.
-    #[error("{path}: {message}")]
-    Syntax {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong, with the line.
-        message: String,
-    },
-    /// A path is relative, and to what would depend on who starts the server.
-    #[error("{path}: {message}")]
-    Relative {
-        /// Which file.
-        path: PathBuf,
-        /// Which key, and what it holds.
-        message: String,
-    },
-    /// There are too many listeners.
-    #[error("{path}: there are more than {LISTENERS_MAX} [[listen]]; leave some out")]
-    Listeners {
-        /// Which file.
-        path: PathBuf,
-    },
 }
 
 impl Config {

@@ -67,17 +67,21 @@ pub(super) fn listeners(
         let same = |at: &Listen| at.address == Place::Address(address.clone());
         let at = listen.iter().position(named);
         let at = at.or_else(|| listen.iter().position(same));
-        let tls = match at {
+        let (tls, metrics) = match at {
             Some(at) => {
                 used[at] = true;
-                listen[at].tls.clone()
+                (listen[at].tls.clone(), listen[at].metrics)
             }
-            None if name == HTTPS => Some(first_files(listen).ok_or(HandedError::Files)?),
-            None => None,
+            None if name == HTTPS => {
+                let files = first_files(listen).ok_or(HandedError::Files)?;
+                (Some(files), None)
+            }
+            None => (None, None),
         };
         listeners.push(Listener {
             address,
             tls,
+            metrics,
             socket: Some(Arc::clone(socket)),
         });
     }
@@ -87,6 +91,7 @@ pub(super) fn listeners(
             Place::Address(address) => listeners.push(Listener {
                 address: address.clone(),
                 tls: at.tls.clone(),
+                metrics: at.metrics,
                 socket: None,
             }),
         }
@@ -113,6 +118,7 @@ mod tests {
                 certificate: format!("/{address}").into(),
                 key: "/key".into(),
             }),
+            metrics: None,
         }
     }
 

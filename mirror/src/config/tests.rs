@@ -23,6 +23,7 @@ fn every_key_reaches_the_server() {
         address = "[::]:443"
         certificate = "/tls/chain.pem"
         key = "/tls/key.pem"
+        metrics = true
         [limits]
         connections = 100
         head_bytes = 16384
@@ -57,6 +58,8 @@ fn every_key_reaches_the_server() {
     let tls = options.listeners[1].tls.as_ref().unwrap();
     assert_eq!(tls.certificate, Path::new("/tls/chain.pem"));
     assert_eq!(tls.key, Path::new("/tls/key.pem"));
+    let metrics: Vec<_> = options.listeners.iter().map(|l| l.metrics).collect();
+    assert_eq!(metrics, [None, Some(true)]);
     assert_eq!(options.connections, 100);
     assert_eq!(options.head, 16384);
     assert_eq!(options.patience.head, seconds(11));

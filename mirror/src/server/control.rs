@@ -1,6 +1,6 @@
 //! What changes a running server, from any thread.
 
-use super::listener::ListenError;
+use super::bind::ListenError;
 use super::options::Options;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};

@@ -1,18 +1,14 @@
-//! A listening socket: how it is made, and what is done with those who
-//! connect.
+//! Those who connect: they are counted, greeted, and served in tasks of their
+//! own.
 
 use super::address::{Address, Remote};
-use super::options::Listener;
-use super::tls::{Tls, TlsError};
+use super::bind::Bound;
+use super::door::Door;
 use crate::clients::Guest;
-use crate::connection::{self, Reception};
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use crate::connection::{self, Reception, Visitor};
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -21,196 +17,8 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// Connections that the kernel keeps for the server until it takes them.
-const BACKLOG: i32 = 4096;
 /// How long to wait when the system has no descriptor left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Why nobody can connect at an address.
-#[derive(Debug, thiserror::Error)]
-pub enum ListenError {
-    /// The address cannot be taken.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// The address.
-        address: Address,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// TLS cannot be spoken there.
-    #[error("cannot speak TLS on {address}")]
-    Tls {
-        /// The address.
-        address: Address,
-        /// Why.
-        #[source]
-        source: Box<TlsError>,
-    },
-}
-
-/// A socket that listens, and nobody is served yet.
-#[derive(Debug)]
-pub(crate) struct Bound {
-    /// Where it was asked to listen.
-    pub(crate) asked: Address,
-    /// Where it does: port 0 became another one.
-    pub(crate) address: Address,
-    pub(crate) door: Arc<Door>,
-    socket: OwnedFd,
-    /// The socket in the file system that was made for it.
-    made: Option<Made>,
-}
-
-/// What may change about a listener while it listens.
-#[derive(Debug)]
-pub(crate) struct Door {
-    /// What TLS is spoken with; none for plain HTTP.
-    tls: RwLock<Option<Arc<Tls>>>,
-}
-
-impl Door {
-    pub(crate) fn tls(&self) -> Option<Arc<Tls>> {
-        let tls = self.tls.read().unwrap_or_else(PoisonError::into_inner);
-        tls.clone()
-    }
-
-    /// What a listener that stays is to be served with. Files that were used
-    /// already and are broken now are no reason not to go on with what they
-    /// held.
-    pub(crate) fn prepare(&self, listener: &Listener) -> Result<Option<Arc<Tls>>, ListenError> {
-        match self.tls() {
-            Some(tls) if Some(tls.files()) == listener.tls.as_ref() => {
-                tls.look();
-                Ok(Some(tls))
-            }
-            _ => load_tls(listener),
-        }
-    }
-
-    /// Whoever connects from now on is served so.
-    pub(crate) fn change(&self, tls: Option<Arc<Tls>>) {
-        *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
-    }
-}
-
-/// A socket in the file system, removed when dropped if it is still there.
-#[derive(Debug)]
-struct Made {
-    path: PathBuf,
-    identity: (u64, u64),
-}
-
-impl Drop for Made {
-    fn drop(&mut self) {
-        let there = std::fs::symlink_metadata(&self.path);
-        if there.is_ok_and(|m| (m.dev(), m.ino()) == self.identity) {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Reads the files of a listener's TLS, if it has any.
-fn load_tls(listener: &Listener) -> Result<Option<Arc<Tls>>, ListenError> {
-    let load = |files| Tls::load(files).map(Arc::new);
-    let tls = listener.tls.clone().map(load).transpose();
-    tls.map_err(|source| ListenError::Tls {
-        address: listener.address.clone(),
-        source: Box::new(source),
-    })
-}
-
-/// Listens, or takes the socket that was handed over.
-pub(crate) fn bind(listener: &Listener) -> Result<Bound, ListenError> {
-    let tls = load_tls(listener)?;
-    let failed = |source| ListenError::Listen {
-        address: listener.address.clone(),
-        source,
-    };
-    let (socket, made) = match (&listener.socket, &listener.address) {
-        (Some(handed), _) => (take_over(handed).map_err(failed)?, None),
-        (None, Address::Tcp(address)) => (listen_tcp(*address).map_err(failed)?, None),
-        (None, Address::Unix(path)) => {
-            let (socket, made) = listen_unix(path).map_err(failed)?;
-            (socket, Some(made))
-        }
-    };
-    let address = match &listener.address {
-        Address::Tcp(_) => Address::of(&socket).map_err(failed)?,
-        Address::Unix(path) => Address::Unix(path.clone()),
-    };
-    Ok(Bound {
-        asked: listener.address.clone(),
-        address,
-        door: Arc::new(Door {
-            tls: RwLock::new(tls),
-        }),
-        socket,
-        made,
-    })
-}
-
-fn take_over(handed: &OwnedFd) -> io::Result<OwnedFd> {
-    let socket = handed.try_clone()?;
-    rustix::io::ioctl_fionbio(&socket, true)?;
-    Ok(socket)
-}
-
-fn listen_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
-    let family = match address {
-        SocketAddr::V4(_) => AddressFamily::INET,
-        SocketAddr::V6(_) => AddressFamily::INET6,
-    };
-    let socket = make(family)?;
-    rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
-    if address.is_ipv6() {
-        // Whatever net.ipv6.bindv6only says: [::] is everybody.
-        rustix::net::sockopt::set_ipv6_v6only(&socket, false)?;
-    }
-    rustix::net::bind(&socket, &address)?;
-    rustix::net::listen(&socket, BACKLOG)?;
-    Ok(socket)
-}
-
-fn listen_unix(path: &Path) -> io::Result<(OwnedFd, Made)> {
-    use rustix::net::SocketAddrUnix;
-    let socket = make(AddressFamily::UNIX)?;
-    remove_dead(path);
-    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
-    let there = std::fs::symlink_metadata(path)?;
-    let made = Made {
-        path: path.to_owned(),
-        identity: (there.dev(), there.ino()),
-    };
-    // What is served is public; who may come near is up to the folder.
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
-    rustix::net::listen(&socket, BACKLOG)?;
-    Ok((socket, made))
-}
-
-fn make(family: AddressFamily) -> io::Result<OwnedFd> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    Ok(rustix::net::socket_with(
-        family,
-        SocketType::STREAM,
-        flags,
-        None,
-    )?)
-}
-
-/// Removes a socket at which nobody listens any more.
-fn remove_dead(path: &Path) {
-    use std::os::unix::fs::FileTypeExt as _;
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
-    if !is_socket {
-        return;
-    }
-    let refused = std::os::unix::net::UnixStream::connect(path)
-        .is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused);
-    if refused {
-        let _ = std::fs::remove_file(path);
-    }
-}
 
 /// Who connected.
 enum Stream {
@@ -311,7 +119,10 @@ pub(crate) async fn attend(
 fn admit(stream: Stream, reception: &Reception) -> Option<(Stream, Guest)> {
     let remote = stream.remote();
     let guest = reception.guests.enter(remote, reception.pace.limits());
-    if guest.is_none() {
+    if guest.is_some() {
+        reception.metrics.accepted.inc();
+    } else {
+        reception.metrics.refused.inc();
         tracing::debug!(%remote, "a client with too many connections was sent away");
     }
     guest.map(|guest| (stream, guest))
@@ -333,38 +144,43 @@ fn greet(
     door: &Door,
     begin: Begin,
 ) {
-    let tls = door.tls().map(|tls| TlsAcceptor::from(tls.config()));
+    let manner = door.manner();
+    let tls = manner.tls.map(|tls| TlsAcceptor::from(tls.config()));
+    let visitor = Visitor {
+        remote: stream.remote(),
+        sees_metrics: manner.shows_metrics,
+    };
     if let Stream::Tcp(stream, remote) = &stream {
         connection::prepare(stream, *remote);
     }
     match (stream, tls) {
-        (Stream::Tcp(stream, remote), None) => tasks.spawn(async move {
-            connection::serve(stream, remote, begin.reception, begin.stop).await;
+        (Stream::Tcp(stream, _), None) => tasks.spawn(async move {
+            connection::serve(stream, visitor, begin.reception, begin.stop).await;
             drop(counted);
         }),
-        (Stream::Tcp(stream, remote), Some(tls)) => tasks.spawn(async move {
-            serve_tls(tls, stream, remote, begin).await;
+        (Stream::Tcp(stream, _), Some(tls)) => tasks.spawn(async move {
+            serve_tls(tls, stream, visitor, begin).await;
             drop(counted);
         }),
         (Stream::Unix(stream), None) => tasks.spawn(async move {
-            connection::serve(stream, Remote::Local, begin.reception, begin.stop).await;
+            connection::serve(stream, visitor, begin.reception, begin.stop).await;
             drop(counted);
         }),
         (Stream::Unix(stream), Some(tls)) => tasks.spawn(async move {
-            serve_tls(tls, stream, Remote::Local, begin).await;
+            serve_tls(tls, stream, visitor, begin).await;
             drop(counted);
         }),
     };
 }
 
-async fn serve_tls<S>(tls: TlsAcceptor, stream: S, remote: Remote, begin: Begin)
+async fn serve_tls<S>(tls: TlsAcceptor, stream: S, visitor: Visitor, begin: Begin)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     // In a box, because what a handshake needs is not needed any more after it.
-    let shaking = Box::pin(shake_hands(tls, stream, remote, &begin));
+    let shaking = Box::pin(shake_hands(tls, stream, visitor.remote, &begin));
     if let Some(stream) = shaking.await {
-        connection::serve(stream, remote, begin.reception, begin.stop).await;
+        connection::serve(stream, visitor, begin.reception, begin.stop).await;
     }
 }
 
@@ -387,10 +203,12 @@ where
     match shaken {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {
+            begin.reception.metrics.handshakes_failed.inc();
             tracing::debug!(%remote, %error, "a TLS handshake failed");
             None
         }
         Err(_) => {
+            begin.reception.metrics.handshakes_late.inc();
             tracing::debug!(%remote, "a TLS handshake took too long");
             None
         }

@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// Connections open at once unless the options say otherwise.
@@ -31,6 +32,9 @@ pub struct Listener {
     pub address: Address,
     /// What TLS is spoken with; none for plain HTTP.
     pub tls: Option<TlsFiles>,
+    /// Whether `/metrics` is answered here; unless it says, where only this
+    /// host comes in.
+    pub metrics: Option<bool>,
     /// A listening socket that somebody else made, such as systemd; otherwise
     /// one is made.
     pub socket: Option<Arc<OwnedFd>>,
@@ -43,6 +47,7 @@ impl Listener {
         Self {
             address: address.into(),
             tls: None,
+            metrics: None,
             socket: None,
         }
     }
@@ -80,6 +85,8 @@ pub struct Options {
     pub drain: Duration,
     /// Where the access log goes.
     pub access: AccessLog,
+    /// Where the log counts the lines that it leaves out, for `/metrics`.
+    pub lost_lines: Option<Arc<AtomicU64>>,
     /// What time it is, for warnings of the catalog's expiry.
     pub now: fn() -> Timestamp,
 }
@@ -98,6 +105,7 @@ impl Options {
             handshake: HANDSHAKE,
             drain: DRAIN,
             access: Arc::new(|_| ()),
+            lost_lines: None,
             now,
         }
     }

@@ -32,15 +32,19 @@ impl Slots {
             .expect("the semaphore is never closed")
     }
 
+    /// How many may be open.
+    pub(crate) fn all(&self) -> usize {
+        self.all.load(Ordering::Relaxed)
+    }
+
     /// Connections that are open.
     pub(crate) fn taken(&self) -> usize {
-        let all = self.all.load(Ordering::Relaxed);
-        all.saturating_sub(self.free.available_permits())
+        self.all().saturating_sub(self.free.available_permits())
     }
 
     /// Whether so many connections are open that idle ones are a burden.
     pub(crate) fn crowded(&self) -> bool {
-        self.taken() > self.all.load(Ordering::Relaxed) / 4
+        self.taken() > self.all() / 4
     }
 
     /// Changes how many there are. What is taken stays so: with fewer slots,

@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<
     let store = Store::open(&settings.store)?;
     let mut options = settings.config.options(&handed, environment::now)?;
     let log = Log::start(&settings, terminal)?;
-    options.access = log.access(&settings);
+    log.join(&mut options, &settings);
     let is_tls: Vec<bool> = options.listeners.iter().map(|l| l.tls.is_some()).collect();
     let server = Server::bind(store, options)?;
     let addresses = server.addresses().iter().zip(is_tls);

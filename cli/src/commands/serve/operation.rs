@@ -9,7 +9,7 @@ use crate::terminal::Terminal;
 use anyhow::Context as _;
 use hatchery_image::Progress;
 use hatchery_mirror::config::{AccessFormat, Handed};
-use hatchery_mirror::{AccessLog, Control, LogFormat, LogOutput, LogWriter, Stop};
+use hatchery_mirror::{AccessLog, Control, LogFormat, LogOutput, LogWriter, Options, Stop};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,9 +36,15 @@ impl Log {
         })
     }
 
+    /// Makes a server log here, as these settings say.
+    pub(super) fn join(&self, options: &mut Options, settings: &Settings) {
+        options.access = self.access(settings);
+        options.lost_lines = Some(self.writer.dropped());
+    }
+
     /// What a server logs to under these settings. With `-q` stderr gets no
     /// accesses, unless they were asked for.
-    pub(super) fn access(&self, settings: &Settings) -> AccessLog {
+    fn access(&self, settings: &Settings) -> AccessLog {
         let log = &settings.config.log;
         let unless = match self.is_quiet && log.file.is_none() {
             true => AccessFormat::Off,
@@ -166,7 +172,7 @@ impl Operation {
         }
         let output = output(next.config.log.file.as_ref())?;
         let mut options = next.config.options(&self.handed, environment::now)?;
-        options.access = self.log.access(&next);
+        self.log.join(&mut options, &next);
         self.control.reload(options)?;
         self.log.writer.switch(output)?;
         self.settings.config = next.config;

@@ -99,6 +99,7 @@ fn listen(arguments: &Arguments) -> Vec<Listen> {
     let plain = arguments.listen.iter().map(|address| Listen {
         address: address.clone(),
         tls: None,
+        metrics: None,
     });
     let files = arguments.certificate.as_ref().zip(arguments.key.as_ref());
     let tls = arguments.listen_tls.iter().map(|address| Listen {
@@ -107,6 +108,7 @@ fn listen(arguments: &Arguments) -> Vec<Listen> {
             certificate: certificate.clone(),
             key: key.clone(),
         }),
+        metrics: None,
     });
     plain.chain(tls).collect()
 }

@@ -8,6 +8,7 @@ mod groups;
 mod lan;
 mod machined;
 mod network;
+mod serve;
 mod street;
 
 use hatchery_tests::Need;
