@@ -16,8 +16,7 @@ use crate::catalog::unverified_payload;
 use crate::conditional::Validators;
 use crate::content::media_type;
 use crate::inventory::{HeldVersion, Inventory};
-use crate::page;
-use crate::protocols::{hub, oci, streams};
+use crate::protocols::{hub, streams};
 use crate::store::{self, CATALOG, Store, version_path};
 use crate::target::{ImageFile, Route};
 use bytes::Bytes;
@@ -240,9 +239,7 @@ impl Holdings {
             Route::Successions => self.find_beside(SUCCESSIONS, SUCCESSIONS_MAX),
             Route::File(wanted) => self.find_file(wanted),
             Route::Hub(wanted) => hub::find(self, wanted),
-            Route::Oci(wanted) => oci::find(self, wanted),
             Route::Streams(wanted) => streams::find(self, wanted),
-            Route::Page(wanted) => page::find(self, wanted),
         }
     }
 
@@ -268,7 +265,7 @@ impl Holdings {
             return Ok(Arc::clone(inventory));
         }
         let before = known.take().map_or_else(Arc::default, |(_, before)| before);
-        let inventory = Inventory::read(catalog.catalog.clone(), &before, |name, on, version| {
+        let inventory = Inventory::read(catalog.catalog.as_ref(), &before, |name, on, version| {
             let path = version_path(name, on, version.as_str()).join(manifest_name(name));
             let manifest = self.store.read(&path, MANIFEST_MAX);
             let none = || tracing::error!(path = %path.display(), "cannot read a listed manifest");

@@ -1,15 +1,15 @@
-//! What the catalog lists, read once for each catalog: all that pages and the
-//! protocols of others are made from.
+//! What the catalog lists, read once for each catalog: all that the protocols
+//! of others are made from.
 //!
 //! A version whose manifest is missing, or is not the one that the catalog
-//! names by its digest, is left out and logged: a page never shows what an
-//! importer would refuse. Packages are counted here and read again by whoever
-//! shows them, because five thousand of them take two megabytes.
+//! names by its digest, is left out and logged: nobody is shown what an
+//! importer would refuse. Packages are not kept, because five thousand of them
+//! take two megabytes.
 //!
 //! Signatures are not checked: the server holds no key, and says so.
 
 use hatchery_image::catalog::{Listing, ManifestReference};
-use hatchery_image::manifest::{Archive, Distribution, File, Manifest, Requires, Tar, Unpacked};
+use hatchery_image::manifest::{Archive, Distribution, Manifest};
 use hatchery_image::{Architecture, Catalog, Channel, ImageName, Sha256, Version};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -25,16 +25,8 @@ pub(crate) struct HeldVersion {
     /// Digest of the manifest's bytes.
     pub(crate) manifest: Sha256,
     pub(crate) distribution: Distribution,
-    pub(crate) source_date_epoch: i64,
-    pub(crate) tar: Tar,
     /// Best first.
     pub(crate) archives: Vec<Archive>,
-    pub(crate) files: Vec<File>,
-    pub(crate) unpacked: Unpacked,
-    pub(crate) disk_limit: Option<u64>,
-    pub(crate) requires: Requires,
-    /// How many packages it has.
-    pub(crate) packages: usize,
 }
 
 /// The versions of one image for one architecture.
@@ -48,20 +40,9 @@ pub(crate) struct Held {
     pub(crate) versions: Vec<Arc<HeldVersion>>,
 }
 
-impl Held {
-    /// The version at a version's or a channel's name.
-    pub(crate) fn at(&self, at: &str) -> Option<&Arc<HeldVersion>> {
-        let pointed = self.channels.iter().find(|(c, _)| c.as_str() == at);
-        let version = pointed.map_or(at, |(_, version)| version.as_str());
-        self.versions.iter().find(|v| v.version.as_str() == version)
-    }
-}
-
 /// All that is listed.
 #[derive(Debug, Default)]
 pub(crate) struct Inventory {
-    /// The catalog; none if there is none yet or it cannot be understood.
-    pub(crate) catalog: Option<Catalog>,
     /// Sorted by image, then architecture.
     pub(crate) held: Vec<Held>,
 }
@@ -70,13 +51,13 @@ impl Inventory {
     /// Reads what a catalog lists. `read` gives the manifest's bytes of a
     /// version; what `before` knew already is not read again.
     pub(crate) fn read(
-        catalog: Option<Catalog>,
+        catalog: Option<&Catalog>,
         before: &Self,
         mut read: impl FnMut(&ImageName, Architecture, &Version) -> Option<Vec<u8>>,
     ) -> Self {
         let known = before.by_manifest();
         let mut held = Vec::new();
-        let images = catalog.iter().flat_map(|catalog| &catalog.images);
+        let images = catalog.into_iter().flat_map(|catalog| &catalog.images);
         for (image, architectures) in images {
             for (&architecture, listing) in architectures {
                 let mut versions: Vec<_> = listing
@@ -100,12 +81,7 @@ impl Inventory {
                 });
             }
         }
-        Self { catalog, held }
-    }
-
-    /// What is held of an image, a value an architecture.
-    pub(crate) fn of<'i>(&'i self, image: &'i ImageName) -> impl Iterator<Item = &'i Held> {
-        self.held.iter().filter(move |held| held.image == *image)
+        Self { held }
     }
 
     /// What is held of an image for an architecture.
@@ -157,13 +133,6 @@ pub(crate) fn describe(
         published: reference.published,
         manifest: reference.sha256,
         distribution: manifest.distribution,
-        source_date_epoch: manifest.source_date_epoch,
-        tar: manifest.tar,
         archives: manifest.archives,
-        files: manifest.files,
-        unpacked: manifest.unpacked,
-        disk_limit: manifest.disk_limit,
-        requires: manifest.requires,
-        packages: manifest.packages.len(),
     })
 }

@@ -24,7 +24,6 @@ mod inventory;
 mod log;
 mod metrics;
 mod operation;
-mod page;
 mod protocols;
 mod publish;
 mod ranges;

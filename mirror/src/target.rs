@@ -3,13 +3,12 @@
 //! Owns the rules on paths; touches no disk. Ours are `/catalog.json` (and
 //! `/keys.pgp` and `/keys.json` beside it) and
 //! `/images/<name>/<architecture>/<version or channel>/<file>`; the others
-//! belong to the protocol or page that reads them. Every part is parsed into a
+//! belong to the protocol that reads them. Every part is parsed into a
 //! name that cannot hold a separator, or compared with a fixed one. So nothing
 //! here normalises: where nginx resolves `a/../b` and merges `//`, a target
 //! that needs either is refused.
 
-use crate::page;
-use crate::protocols::{hub, oci, streams};
+use crate::protocols::{hub, streams};
 use hatchery_image::{Architecture, Channel, ImageName, RelativePath, Version};
 use hyper::http::{HeaderMap, Uri, Version as HttpVersion, header};
 use percent_encoding::percent_decode_str;
@@ -32,12 +31,8 @@ pub(crate) enum Route {
     File(ImageFile),
     /// Something in nspawn.org's layout.
     Hub(hub::Wanted),
-    /// Something of the OCI distribution protocol.
-    Oci(oci::Wanted),
     /// Something of simplestreams.
     Streams(streams::Wanted),
-    /// A page for people.
-    Page(page::Wanted),
 }
 
 /// A file of an image, at a version or a channel: the two look alike, and the
@@ -86,12 +81,11 @@ pub(crate) fn route(uri: &Uri) -> Result<Route, TargetError> {
         ["keys.pgp"] => Some(Route::Certificates),
         ["keys.json"] => Some(Route::Successions),
         ["storage", ref rest @ ..] => hub::route(rest).map(Route::Hub),
-        ["v2", ref rest @ ..] => oci::route(rest).map(Route::Oci),
         ["streams", ref rest @ ..] => streams::route(rest).map(Route::Streams),
         ["images", image, architecture, at, file] if !file.is_empty() => {
             image_file(image, architecture, at, file).map(Route::File)
         }
-        _ => page::route(&parts).map(Route::Page),
+        _ => None,
     };
     route.ok_or(TargetError::Nothing)
 }
