@@ -10,6 +10,7 @@ mod faults;
 mod hatchery;
 #[cfg(feature = "import")]
 mod host;
+mod inherited;
 mod key;
 #[cfg(feature = "import")]
 mod machined;

@@ -10,9 +10,11 @@
 //! - It keeps the six capabilities that making files of any owner takes; not
 //!   the one by which root writes past a disk limit on ext4.
 //! - It can make no other system calls than those of [`super::filter`].
+//! - It holds no file but the socket to the import and what comes through it.
 //! - It is killed when the import ends, however that ends.
 
 use super::filter;
+use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -32,6 +34,10 @@ const CAPABILITIES: CapabilitySet = CapabilitySet::CHOWN
 /// Files that may be open at once: parent directories, for each thread.
 const OPEN_FILES: u64 = 1024;
 
+/// The highest descriptor that is closed one by one: the kernel's own limit
+/// for a process, unless somebody raised it.
+const INHERITED_MAX: u64 = 1 << 20;
+
 /// A step that failed.
 pub(super) struct ConfineError {
     pub(super) step: &'static str,
@@ -42,6 +48,24 @@ fn failed<E: Into<Errno>>(step: &'static str) -> impl FnOnce(E) -> ConfineError 
     move |errno| ConfineError {
         step,
         errno: errno.into(),
+    }
+}
+
+/// Closes what this process inherited besides its three streams: a folder
+/// that whoever called left open would lead out of the tree.
+#[expect(unsafe_code, reason = "nothing safe closes what nobody owns")]
+pub(super) fn forget_inherited() {
+    // SAFETY: called first thing, when nothing here owns a descriptor yet.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+    if closed == 0 {
+        return;
+    }
+    // Kernels before 5.9.
+    let limit = rustix::process::getrlimit(Resource::Nofile).current;
+    let most = limit.map_or(INHERITED_MAX, |limit| limit.min(INHERITED_MAX));
+    for descriptor in 3..i32::try_from(most).unwrap_or(i32::MAX) {
+        // SAFETY: as above.
+        unsafe { libc::close(descriptor) };
     }
 }
 

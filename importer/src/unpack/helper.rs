@@ -19,6 +19,7 @@ use std::thread;
 /// any thread.
 #[must_use]
 pub fn helper_main() -> ExitCode {
+    confine::forget_inherited();
     let Ok(wire) = Wire::stdin() else {
         return ExitCode::FAILURE;
     };

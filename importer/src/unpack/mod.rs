@@ -35,7 +35,7 @@ use hatchery_transfer::{Cache, Client};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -48,6 +48,9 @@ const TOLD_EVERY: u64 = 512 << 10;
 
 /// How often a wait looks whether the user wants to stop.
 const TICK: Duration = Duration::from_millis(50);
+
+/// Most of what a helper that panicked said that is logged, in bytes.
+const LAST_WORDS_MAX: u64 = 4096;
 
 /// How to unpack.
 pub(crate) struct Unpacking<'a> {
@@ -260,19 +263,28 @@ fn in_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
 struct Helper {
     child: Child,
     wire: Wire,
+    /// What it said before it died, if a defect of ours made it panic. The
+    /// pipe's own size is the most of it.
+    last_words: io::PipeReader,
 }
 
 impl Helper {
     fn start(argv: &[OsString]) -> Result<Self, UnpackError> {
         let (ours, theirs) = Wire::pair().map_err(UnpackError::Talk)?;
+        let (last_words, words) = io::pipe().map_err(UnpackError::Talk)?;
         let stdio = Stdio3 {
             stdin: Stdio::from(theirs),
-            // It writes nothing there; and there need not be a /dev/null.
-            stdout: Stdio::inherit(),
-            stderr: Stdio::inherit(),
+            // Nothing of the caller's: a log of root's is no place for it to
+            // write. There need not be a /dev/null.
+            stdout: Stdio::from(words.try_clone().map_err(UnpackError::Talk)?),
+            stderr: Stdio::from(words),
         };
         let child = run::start(argv, &[], stdio).map_err(UnpackError::Start)?;
-        Ok(Self { child, wire: ours })
+        Ok(Self {
+            child,
+            wire: ours,
+            last_words,
+        })
     }
 }
 
@@ -288,5 +300,15 @@ impl Drop for Helper {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let mut words = Vec::new();
+        // All is there by now; who else may hold the other end is not waited for.
+        let _ = rustix::io::ioctl_fionbio(&self.last_words, true);
+        let _ = (&mut self.last_words)
+            .take(LAST_WORDS_MAX)
+            .read_to_end(&mut words);
+        if !words.is_empty() {
+            let words = String::from_utf8_lossy(&words);
+            tracing::error!("the process that unpacks said: {}", words.escape_debug());
+        }
     }
 }
