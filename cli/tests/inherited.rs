@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 const TIME: Duration = Duration::from_secs(30);
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the caller is a shell that left a folder open"
+)]
 fn a_folder_that_the_caller_left_open_does_not_reach_the_process_that_unpacks() {
     let (_ours, theirs) = socketpair(
         AddressFamily::UNIX,
