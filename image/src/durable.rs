@@ -82,7 +82,8 @@ pub fn sync_directory(path: &Path) -> Result<()> {
 /// what is written into a folder is lost with it, however well it was synced.
 ///
 /// # Errors
-/// One cannot be made or synced; those above it stay.
+/// One cannot be made or synced, or something else has its name; those above
+/// it stay.
 pub fn make_folders(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -91,7 +92,7 @@ pub fn make_folders(path: &Path) -> io::Result<()> {
     make_folders(above)?;
     match fs::create_dir(path) {
         // Another process was faster; it may not have come to the sync.
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => (),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => (),
         made => made?,
     }
     File::open(above)?.sync_all()
@@ -447,6 +448,20 @@ fn plain(directory: &OwnedFd) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_are_made_and_nothing_else_passes_for_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("a/b/c");
+        make_folders(&deep).unwrap();
+        make_folders(&deep).unwrap();
+        assert!(deep.is_dir());
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        for path in [file.clone(), file.join("beneath")] {
+            assert!(make_folders(&path).is_err(), "{}", path.display());
+        }
+    }
 
     #[test]
     fn a_file_is_replaced_whole() {

@@ -3,8 +3,9 @@
 //! Who writes something that nothing refers to yet (an image's table, a tree
 //! under a hidden name), or exchanges trees, holds it shared, from then until
 //! the record is written; `gc` holds it alone while it decides what nothing
-//! refers to, and `limit` while it changes a record. A machine's own lock would not do: a machine that runs holds
-//! that, too, and what is kept beside it must be removable.
+//! refers to, and `limit` while it changes a record. A machine's own lock
+//! would not do: a machine that runs holds that, too, and what is kept beside
+//! it must be removable.
 
 use hatchery_image::durable;
 use rustix::fs::{FlockOperation, Mode, OFlags};
@@ -35,14 +36,6 @@ impl Hold {
     pub(crate) fn shared(state: &Path) -> Result<Self, HoldError> {
         let file = open(state)?;
         rustix::fs::flock(&file, FlockOperation::LockShared)
-            .map_err(|errno| failed(state, errno))?;
-        Ok(Self { _file: file })
-    }
-
-    /// Alone, waiting until nobody else holds it.
-    pub(crate) fn alone_waiting(state: &Path) -> Result<Self, HoldError> {
-        let file = open(state)?;
-        rustix::fs::flock(&file, FlockOperation::LockExclusive)
             .map_err(|errno| failed(state, errno))?;
         Ok(Self { _file: file })
     }

@@ -131,8 +131,9 @@ pub fn remove(
     let is_ours = |kept: &Previous| kept.tree.parent() == Some(machines.root());
     let kept = previous.find(name)?.filter(is_ours);
     // Somebody may have booted what is kept, to look at it.
-    if kept.as_ref().is_some_and(|kept| lock::is_held(&kept.tree)) {
-        return Err(RemoveError::Running { name: name.clone() });
+    if let Some(kept) = kept.as_ref().filter(|kept| lock::is_held(&kept.tree)) {
+        let path = kept.tree.clone();
+        return Err(RemoveError::Lock(LockError::Busy { path }));
     }
     let disabled = disable(name, ours.as_ref(), kept.as_ref())?;
     let kept = kept.map(|kept| kept.tree);
@@ -256,5 +257,48 @@ mod tests {
         let error = remove(&name, &places, &Progress::silent()).unwrap_err();
         assert!(matches!(error, RemoveError::Running { .. }), "{error}");
         assert!(tree.exists());
+    }
+
+    /// What a machine was before is a tree, too, which somebody may have booted.
+    #[test]
+    fn one_whose_kept_tree_is_in_use_stays_and_is_not_rolled_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = places(dir.path());
+        let name = "web".parse().unwrap();
+        fs::create_dir_all(places.machines.join("web")).unwrap();
+        let machines = Machines::open(&places.machines).unwrap();
+        let kept = exchange::kept_name(&machines.path(&name), &name);
+        fs::create_dir(&kept).unwrap();
+        let previous = serde_json::json!({
+            "format": 1, "tree": kept, "record": null, "settings": null,
+            "since": "2026-11-22T00:00:00Z",
+        });
+        let previous = serde_json::from_value(previous).unwrap();
+        let ones = PreviousOnes::beneath(&places.state);
+        ones.write(&name, &previous).unwrap();
+
+        let lock = lock::MachineLock::try_exclusive(&kept).unwrap();
+        let is_kept = |path: &PathBuf| *path == kept;
+        let error = remove(&name, &places, &Progress::silent()).unwrap_err();
+        assert!(
+            matches!(&error, RemoveError::Lock(LockError::Busy { path }) if is_kept(path)),
+            "{error}"
+        );
+        let now = "2026-11-23T00:00:00Z".parse().unwrap();
+        let error = crate::rollback(&name, &places, now).unwrap_err();
+        assert!(error.to_string().contains(".previous-"), "{error}");
+        let request = gc::GcRequest {
+            places: places.clone(),
+            download_age: gc::DOWNLOAD_AGE,
+            dry_run: false,
+            now,
+        };
+        let collected = gc::gc(&request, &Progress::silent()).unwrap();
+        assert!(collected.removed.is_empty(), "{collected:?}");
+        assert!(kept.exists() && places.machines.join("web").exists());
+
+        drop(lock);
+        remove(&name, &places, &Progress::silent()).unwrap();
+        assert!(!kept.exists());
     }
 }

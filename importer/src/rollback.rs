@@ -104,7 +104,8 @@ pub fn rollback(
         .ok_or_else(|| RollbackError::NoPrevious { name: name.clone() })?;
     // Somebody may have booted what is kept, to look at it.
     if lock::is_held(&previous.tree) {
-        return Err(RollbackError::Running { name: name.clone() });
+        let path = previous.tree;
+        return Err(RollbackError::Lock(LockError::Busy { path }));
     }
     let journal = journal(name, &target, previous, places, now)?;
     exchange::exchange(name, &journal, places, &held, |_| Ok(()))?;

@@ -182,6 +182,7 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
     use hatchery_importer::config::ConfigError;
     use hatchery_importer::import::Kind;
     use hatchery_importer::limit::LimitError as L;
+    use hatchery_importer::lock::LockError;
     use hatchery_importer::pool::PoolError as P;
     use hatchery_importer::remote::RemoteError;
     use hatchery_importer::repository::RepositoryError;
@@ -205,7 +206,8 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
     let remove = |error: &RemoveError| match error {
         RemoveError::NotFound { .. }
         | RemoveError::NotATree { .. }
-        | RemoveError::Running { .. } => Some(Code::Conflict),
+        | RemoveError::Running { .. }
+        | RemoveError::Lock(LockError::Busy { .. }) => Some(Code::Conflict),
         _ => None,
     };
     let config = |error: &ConfigError| match error {
@@ -214,6 +216,7 @@ fn of_importer(cause: &(dyn Error + 'static)) -> Option<Code> {
     };
     let rollback = |error: &RollbackError| match error {
         RollbackError::Running { .. }
+        | RollbackError::Lock(LockError::Busy { .. })
         | RollbackError::NoPrevious { .. }
         | RollbackError::Gone { .. }
         | RollbackError::NotATree { .. } => Some(Code::Conflict),

@@ -4,9 +4,9 @@
 //!
 //! `SHA256SUMS` lists exactly the files that are published beside it, because
 //! systemd refuses a `.nspawn` that it does not list, and archives and
-//! settings once more as `image.…`. Whether the signature is
-//! good is not asked here: the one who publishes signs the catalog, and that
-//! is what importers trust.
+//! settings once more as `image.…`. Whether the signature is good is not asked
+//! here: the one who publishes signs the catalog, and that is what importers
+//! trust.
 
 mod error;
 mod open;

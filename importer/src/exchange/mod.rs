@@ -7,8 +7,8 @@
 //! back ([`mend`], under the machine's lock):
 //!
 //! 1. the journal is written: both generations (record and text of the
-//!    settings) and the identity of both trees (an inode and its birth, or the id of a
-//!    subvolume: it moves with the tree and is another for each);
+//!    settings) and the identity of both trees (an inode and its birth, or the
+//!    id of a subvolume: it moves with the tree and is another for each);
 //! 2. a new tree is renamed from staging to its hidden name
 //!    `.#NAME.previous-ID`, which nothing sweeps; one that was kept is there;
 //! 3. the settings are written;

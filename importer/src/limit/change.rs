@@ -18,6 +18,10 @@ use hatchery_image::MachineName;
 use hatchery_image::progress::{Progress, Stage};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often the state folder is asked for while others hold it.
+const WAIT: Duration = Duration::from_millis(20);
 
 /// Who has set a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -77,7 +81,7 @@ pub fn change(
         path: &path,
     };
     let changed = subject.change(limit, force, progress)?;
-    note(name, &machines, places)?;
+    note(name, &machines, places, progress)?;
     Ok(changed)
 }
 
@@ -85,9 +89,20 @@ pub fn change(
 /// lock, so this cannot take it; the state folder is held alone instead, so
 /// that nobody replaces or removes the machine between the reading of its
 /// record and the writing.
-fn note(name: &MachineName, machines: &Machines, places: &Places) -> Result<(), LimitError> {
+fn note(
+    name: &MachineName,
+    machines: &Machines,
+    places: &Places,
+    progress: &Progress,
+) -> Result<(), LimitError> {
     let path = machines.path(name);
-    let _held = Hold::alone_waiting(&places.state)?;
+    let _held = loop {
+        if let Some(hold) = Hold::alone(&places.state)? {
+            break hold;
+        }
+        progress.check().map_err(LimitError::Interrupted)?;
+        std::thread::sleep(WAIT);
+    };
     // What a killed process began belongs to whoever mends it, and it may have
     // been removed or replaced meanwhile: what counts is what is there now.
     let is_there = path.symlink_metadata().is_ok_and(|stat| stat.is_dir());
