@@ -7,8 +7,8 @@
 //! size and times) of the file. A file that `SHA256SUMS` does not list is not
 //! there. The catalog is read for its channels without checking its signature:
 //! the server holds no key, and its clients trust nothing else than that
-//! signature. What the other protocols and the pages show is made from the
-//! inventory, which is read once for each catalog.
+//! signature. What other protocols show is made from the inventory, which is
+//! read once for each catalog.
 //!
 //! Everything here blocks on the disk.
 
@@ -28,7 +28,6 @@ use hatchery_image::manifest::MANIFEST_MAX;
 use hatchery_image::succession::SUCCESSIONS_MAX;
 use hatchery_image::sums::{SUMS_MAX, Sums};
 use hatchery_image::{Sha256, Version};
-use hyper::http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::borrow::Cow;
@@ -109,8 +108,6 @@ impl Found {
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
     pub(crate) media_type: Cow<'static, str>,
-    /// Headers that only this content has.
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// Length in bytes.
     pub(crate) length: u64,
     pub(crate) validators: Validators,
@@ -258,22 +255,20 @@ impl Holdings {
         let Some(catalog) = self.known_catalog()? else {
             return Ok(Arc::default());
         };
-        // Held while it is read: ten thousand clients that ask for the first
-        // page of a new catalog read each manifest once.
+        // Held while it is read: ten thousand clients that ask about a new
+        // catalog read each manifest once.
         let mut known = lock(&self.inventory);
         if let Some((_, inventory)) = known.as_ref().filter(|k| k.0 == catalog.identity) {
             return Ok(Arc::clone(inventory));
         }
-        let before = known.take().map_or_else(Arc::default, |(_, before)| before);
+        let before = known.as_ref().map(|(_, before)| Arc::clone(before));
+        let before = before.unwrap_or_default();
         let inventory = Inventory::read(catalog.catalog.as_ref(), &before, |name, on, version| {
             let path = version_path(name, on, version.as_str()).join(manifest_name(name));
-            let manifest = self.store.read(&path, MANIFEST_MAX);
-            let none = || tracing::error!(path = %path.display(), "cannot read a listed manifest");
-            manifest.ok().flatten().or_else(|| {
-                none();
-                None
-            })
-        });
+            self.open(&path)?
+                .map(|opened| self.read(&path, &opened, MANIFEST_MAX))
+                .transpose()
+        })?;
         let inventory = Arc::new(inventory);
         *known = Some((catalog.identity, Arc::clone(&inventory)));
         Ok(inventory)
@@ -292,7 +287,6 @@ impl Holdings {
         let modified = self.known_catalog()?.map_or(UNIX_EPOCH, |k| k.modified);
         Ok(Content {
             media_type: media_type.into(),
-            headers: Vec::new(),
             length: bytes.len() as u64,
             validators: Validators::new(Sha256::of(&bytes).to_string(), modified),
             immutable: false,
@@ -319,7 +313,6 @@ impl Holdings {
         };
         Ok(Found::Content(Content {
             media_type: media_type(CATALOG).into(),
-            headers: Vec::new(),
             length: known.bytes.len() as u64,
             validators: Validators::new(known.digest.to_string(), known.modified),
             immutable: false,
@@ -337,7 +330,6 @@ impl Holdings {
         let digest = Sha256::of(&bytes);
         Ok(Found::Content(Content {
             media_type: media_type(name).into(),
-            headers: Vec::new(),
             length: bytes.len() as u64,
             validators: Validators::new(digest.to_string(), opened.modified),
             immutable: false,
@@ -381,7 +373,6 @@ impl Holdings {
         };
         let content = |length, digest: Sha256, modified, data| Content {
             media_type: media_type(name).into(),
-            headers: Vec::new(),
             length,
             validators: Validators::new(digest.to_string(), modified),
             immutable: true,
@@ -425,7 +416,10 @@ impl Holdings {
         name: &'k str,
     ) -> Result<Option<(&'k str, Opened)>> {
         let digest = known.sums.get(name);
-        let same = known.sums.iter().filter(|(_, d)| Some(*d) == digest);
+        let same = known
+            .sums
+            .iter()
+            .filter(|(n, d)| Some(*d) == digest && *n != name);
         for name in std::iter::once(name).chain(same.map(|(n, _)| n)) {
             if let Some(opened) = self.open(&directory.join(name))? {
                 return Ok(Some((name, opened)));

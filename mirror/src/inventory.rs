@@ -49,29 +49,34 @@ pub(crate) struct Inventory {
 
 impl Inventory {
     /// Reads what a catalog lists. `read` gives the manifest's bytes of a
-    /// version; what `before` knew already is not read again.
-    pub(crate) fn read(
+    /// version, if it is there; what `before` knew already is not read again.
+    ///
+    /// # Errors
+    /// Those of `read`: a disk that fails for a moment must not hide a version
+    /// until the next catalog.
+    pub(crate) fn read<B: AsRef<[u8]>, E>(
         catalog: Option<&Catalog>,
         before: &Self,
-        mut read: impl FnMut(&ImageName, Architecture, &Version) -> Option<Vec<u8>>,
-    ) -> Self {
+        mut read: impl FnMut(&ImageName, Architecture, &Version) -> Result<Option<B>, E>,
+    ) -> Result<Self, E> {
         let known = before.by_manifest();
         let mut held = Vec::new();
         let images = catalog.into_iter().flat_map(|catalog| &catalog.images);
         for (image, architectures) in images {
             for (&architecture, listing) in architectures {
-                let mut versions: Vec<_> = listing
-                    .versions
-                    .iter()
-                    .filter_map(|(version, reference)| {
-                        let known = known.get(&(image, architecture, version, reference.sha256));
-                        if let Some(known) = known.filter(|v| v.published == reference.published) {
-                            return Some(Arc::clone(known));
-                        }
-                        let bytes = read(image, architecture, version)?;
-                        describe(image, architecture, version, reference, &bytes).map(Arc::new)
-                    })
-                    .collect();
+                let mut versions = Vec::new();
+                for (version, reference) in &listing.versions {
+                    let known = known.get(&(image, architecture, version, reference.sha256));
+                    if let Some(known) = known.filter(|v| v.published == reference.published) {
+                        versions.push(Arc::clone(known));
+                    } else if let Some(bytes) = read(image, architecture, version)? {
+                        let bytes = bytes.as_ref();
+                        let described = describe(image, architecture, version, reference, bytes);
+                        versions.extend(described.map(Arc::new));
+                    } else {
+                        tracing::error!(%image, %architecture, %version, "the manifest is missing; the version is not shown");
+                    }
+                }
                 versions.sort_by(|a, b| (b.published, &b.version).cmp(&(a.published, &a.version)));
                 held.push(Held {
                     image: image.clone(),
@@ -81,7 +86,7 @@ impl Inventory {
                 });
             }
         }
-        Self { held }
+        Ok(Self { held })
     }
 
     /// What is held of an image for an architecture.

@@ -153,19 +153,13 @@ fn describe(status: StatusCode, content: &Content) -> Builder {
     } else {
         REVALIDATE
     };
-    let builder = begin(status, lifetime)
+    begin(status, lifetime)
         .header(header::ACCEPT_RANGES, "bytes")
         .header(header::ETAG, content.validators.etag())
         .header(
             header::LAST_MODIFIED,
             httpdate::fmt_http_date(content.validators.modified),
-        );
-    content
-        .headers
-        .iter()
-        .fold(builder, |builder, (name, value)| {
-            builder.header(name, value)
-        })
+        )
 }
 
 fn begin(status: StatusCode, lifetime: &'static str) -> Builder {

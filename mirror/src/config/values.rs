@@ -111,7 +111,9 @@ impl FromStr for HeadBytes {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let bytes: usize = text.parse().unwrap_or(0);
-        Self::try_from(bytes)
+        Self::try_from(bytes).map_err(|_| {
+            format!("{text:?} is no limit of a head; write {HEAD_MAX} to {HEAD_LIMIT} bytes")
+        })
     }
 }
 

@@ -70,27 +70,7 @@ fn json(access: &Access, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::Remote;
-    use hyper::http::{Method, Version};
-    use std::time::Duration;
-
-    fn access(agent: &str) -> Access {
-        Access {
-            remote: Remote::host("192.0.2.1:9".parse().unwrap()),
-            method: Method::GET,
-            target: "/a".into(),
-            version: Version::HTTP_2,
-            agent: agent.into(),
-            status: 206,
-            bytes: 3,
-            complete: false,
-            duration: Duration::from_millis(1500),
-        }
-    }
-
-    fn now() -> Timestamp {
-        "2026-11-22T01:02:03.5Z".parse().unwrap()
-    }
+    use crate::log::tests::{access, now};
 
     #[test]
     fn both_forms_say_when() {

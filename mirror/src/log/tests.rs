@@ -4,8 +4,9 @@ use super::*;
 use crate::access::Access;
 use crate::server::Remote;
 use hyper::http::{Method, Version};
+use std::time::Instant;
 
-fn access(agent: &str) -> Access {
+pub(super) fn access(agent: &str) -> Access {
     Access {
         remote: Remote::host("192.0.2.1:9".parse().unwrap()),
         method: Method::GET,
@@ -19,7 +20,7 @@ fn access(agent: &str) -> Access {
     }
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     "2026-11-22T01:02:03.5Z".parse().unwrap()
 }
 
@@ -31,7 +32,9 @@ fn a_file_that_was_moved_away_is_made_again() {
     let log = writer.log(LogFormat::Plain, now);
     log(&access("first"));
     // The line was written, wherever its file is now.
+    let end = Instant::now() + Duration::from_secs(30);
     while !std::fs::read_to_string(&path).unwrap().contains("first") {
+        assert!(Instant::now() < end, "it is not written");
         std::thread::sleep(Duration::from_millis(5));
     }
     std::fs::rename(&path, folder.path().join("access.log.1")).unwrap();

@@ -150,9 +150,13 @@ fn remove_dead(path: &Path) {
     if !is_socket {
         return;
     }
-    let refused = std::os::unix::net::UnixStream::connect(path)
-        .is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused);
-    if refused {
+    // Without waiting: one whose clients stand in line is alive.
+    let refused = || {
+        let address = rustix::net::SocketAddrUnix::new(path)?;
+        rustix::net::connect(&make(AddressFamily::UNIX)?, &address)?;
+        io::Result::Ok(())
+    };
+    if refused().is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused) {
         let _ = std::fs::remove_file(path);
     }
 }

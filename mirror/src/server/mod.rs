@@ -1,6 +1,6 @@
 //! The server: its listeners, what may be changed while it runs, and its end.
 //!
-//! hyper and tokio, no framework: there are two kinds of paths. Knows nothing
+//! hyper and tokio, no framework: `target` reads the few kinds of paths. Knows nothing
 //! of HTTP beyond `connection`; asks the store for nothing but the catalog's
 //! expiry, of which it warns.
 //!

@@ -177,9 +177,12 @@ impl Open {
             attended.stop.send_replace(true);
         }
         let tasks = self.attended.into_iter().map(|attended| attended.task);
+        let mut all = Ok(());
         for task in tasks.chain(self.leaving) {
-            task.await.map_err(io::Error::other)??;
+            // One that failed is no reason to cut those that finish.
+            let ended = task.await.map_err(io::Error::other).flatten();
+            all = all.and(ended);
         }
-        Ok(())
+        all
     }
 }

@@ -6,12 +6,13 @@
 //! that cannot be used replaces nothing: what was used before goes on, and the
 //! log says why, once for each state of the files.
 
+use crate::store::read_limited;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,12 +53,6 @@ pub enum TlsError {
         /// What the system said.
         #[source]
         source: io::Error,
-    },
-    /// A file is larger than a certificate or a key can be.
-    #[error("{path} is larger than {FILE_MAX} bytes")]
-    TooLarge {
-        /// Which.
-        path: PathBuf,
     },
     /// A file is not PEM, or holds nothing of what it should.
     #[error("{path} holds no {what} in PEM")]
@@ -235,16 +230,7 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
         source,
     };
     let file = File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(FILE_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() as u64 > FILE_MAX {
-        return Err(TlsError::TooLarge {
-            path: path.to_owned(),
-        });
-    }
-    Ok(bytes)
+    read_limited(&file, FILE_MAX).map_err(failed)
 }
 
 #[cfg(test)]

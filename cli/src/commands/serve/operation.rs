@@ -174,8 +174,10 @@ impl Operation {
         let mut options = next.config.options(&self.handed, environment::now)?;
         self.log.join(&mut options, &next);
         self.control.reload(options)?;
-        self.log.writer.switch(output)?;
         self.settings.config = next.config;
+        if let Err(error) = self.log.writer.switch(output) {
+            tracing::error!("{error}; accesses are logged where they were before");
+        }
         Ok(())
     }
 }

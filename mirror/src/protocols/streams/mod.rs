@@ -27,8 +27,8 @@
 //! What needs a fingerprint that is still being computed (see `fingerprints`)
 //! is left out until it is there: rather a short list now than a client that
 //! waits for the digests of a store that another program filled. incus keeps
-//! the documents for five minutes and then asks again. Nothing here is signed: incus trusts
-//! the server's TLS, on purpose.
+//! the documents for five minutes and then asks again. Nothing here is signed:
+//! incus trusts the server's TLS, on purpose.
 
 mod documents;
 mod fingerprints;
