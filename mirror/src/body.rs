@@ -1,6 +1,8 @@
 //! Bodies of answers: nothing, a few bytes, or parts of a file in blocks.
 //!
-//! A block is read on a blocking thread when the connection asks for it, so a
+//! On plain TCP, the kernel sends what it has in its page cache (`sendfile`).
+//! Otherwise a
+//! block is read on a blocking thread when the connection asks for it, so a
 //! slow disk holds up nobody else, and lives until its last byte was taken by
 //! the kernel. Blocks grow for clients that are quick to take them and shrink
 //! for those that are slow, and all blocks together have a budget, above
@@ -10,6 +12,7 @@
 use crate::access::Account;
 use crate::activity::Flight;
 use crate::ranges::Span;
+use crate::sendfile::{self, Outbox};
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use rustix::buffer::spare_capacity;
@@ -81,6 +84,7 @@ pub(crate) struct Body {
     budget: Arc<Budget>,
     account: Option<Account>,
     flight: Option<Flight>,
+    outbox: Option<Outbox>,
 }
 
 impl Body {
@@ -97,6 +101,7 @@ impl Body {
             budget: Arc::clone(budget),
             account: None,
             flight: None,
+            outbox: None,
         }
     }
 
@@ -120,6 +125,12 @@ impl Body {
         }
         self.account = Some(account);
         self.flight = Some(flight);
+        self
+    }
+
+    /// Blocks that are in the page cache go through this, if it is there.
+    pub(crate) fn through(mut self, outbox: Option<Outbox>) -> Self {
+        self.outbox = outbox;
         self
     }
 
@@ -151,6 +162,34 @@ impl Body {
         }
     }
 
+    /// Hands the next block of the span to the kernel, if it can be sent
+    /// without waiting; the span is what is left.
+    fn send(&mut self, file: &Arc<File>, span: Span) -> Option<Bytes> {
+        let outbox = self.outbox.as_ref()?;
+        let block = Span {
+            length: span.length.min(self.block as u64),
+            ..span
+        };
+        if !sendfile::is_cached(file, block) {
+            return None;
+        }
+        let stand_in = outbox.post(file, block);
+        self.leave(span, block.length);
+        Some(stand_in)
+    }
+
+    /// What is left of the first span without its first bytes.
+    fn leave(&mut self, span: Span, without: u64) {
+        self.parts.pop_front();
+        let left = Span {
+            offset: span.offset + without,
+            length: span.length - without,
+        };
+        if left.length > 0 {
+            self.parts.push_front(Part::Span(left));
+        }
+    }
+
     /// Begins to read the first block of a span; the span is what is left.
     fn begin(&mut self, file: Arc<File>, span: Span) {
         let crowded = self.budget.used.load(Ordering::Relaxed) >= BLOCKS_TOTAL;
@@ -162,14 +201,7 @@ impl Body {
             counted: size,
             budget: Arc::clone(&self.budget),
         };
-        self.parts.pop_front();
-        let left = Span {
-            offset: span.offset + size as u64,
-            length: span.length - size as u64,
-        };
-        if left.length > 0 {
-            self.parts.push_front(Part::Span(left));
-        }
+        self.leave(span, size as u64);
         self.reading = Some(tokio::task::spawn_blocking(move || {
             block.bytes.reserve_exact(size);
             while block.bytes.len() < size {
@@ -236,6 +268,9 @@ impl HttpBody for Body {
                         return Poll::Ready(Some(Err(io::ErrorKind::NotFound.into())));
                     };
                     this.adapt();
+                    if let Some(stand_in) = this.send(&file, span) {
+                        return Poll::Ready(Some(Ok(this.handed(stand_in))));
+                    }
                     this.begin(file, span);
                 }
             }

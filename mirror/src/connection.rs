@@ -7,9 +7,10 @@ use crate::clients::{Guests, Pace};
 use crate::metrics::Metrics;
 use crate::operation;
 use crate::respond::Desk;
+use crate::sendfile::Outbox;
 use crate::server::{Remote, Slots};
 use hyper::body::Incoming;
-use hyper::http::Request;
+use hyper::http::{Request, Version};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -66,11 +67,13 @@ pub(crate) struct Reception {
 }
 
 /// Who is on a connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Visitor {
     pub(crate) remote: Remote,
     /// Whether the listener answers `/metrics`.
     pub(crate) sees_metrics: bool,
+    /// Where blocks of files go that the connection sends itself, if it does.
+    pub(crate) outbox: Option<Outbox>,
 }
 
 /// How HTTP is spoken, with heads of at most so many bytes.
@@ -81,6 +84,8 @@ pub(crate) fn protocol(patience: &Patience, head: usize) -> Builder<TokioExecuto
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(patience.head)
+        // Without it, bodies would be copied, stand-ins among them.
+        .writev(true)
         .max_buf_size(head);
     builder
         .http2()
@@ -107,13 +112,18 @@ pub(crate) async fn serve<S>(
     let activity = Activity::new();
     let service = service_fn(|request: Request<Incoming>| {
         let (activity, reception) = (activity.clone(), Arc::clone(&reception));
+        let visitor = visitor.clone();
         async move {
             let flight = activity.begin();
             let mut account =
                 Account::open(&reception.access, &reception.metrics, remote, &request);
-            let response = operation::answer(&reception, visitor, &request).await;
+            let response = operation::answer(&reception, &visitor, &request).await;
             account.status(response.status().as_u16());
-            Ok::<_, Infallible>(response.map(|body| body.tracked(account, flight)))
+            // HTTP/2 makes frames of what it is handed.
+            let outbox = visitor
+                .outbox
+                .filter(|_| request.version() < Version::HTTP_2);
+            Ok::<_, Infallible>(response.map(|body| body.tracked(account, flight).through(outbox)))
         }
     });
     let protocol = &reception.protocol;

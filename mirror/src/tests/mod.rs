@@ -10,3 +10,5 @@ mod protocols;
 mod semantics;
 mod stopping;
 mod streams;
+
+pub(crate) use fixture::noise;
