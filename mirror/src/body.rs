@@ -1,7 +1,7 @@
 //! Bodies of answers: nothing, a few bytes, or parts of a file in blocks.
 //!
-//! On plain TCP, the kernel sends what it has in its page cache (`sendfile`).
-//! Otherwise a
+//! What is in the page cache is copied at once, or on plain TCP not at all: the
+//! kernel sends it (`sendfile`). Any other
 //! block is read on a blocking thread when the connection asks for it, so a
 //! slow disk holds up nobody else, and lives until its last byte was taken by
 //! the kernel. Blocks grow for clients that are quick to take them and shrink
@@ -11,8 +11,9 @@
 
 use crate::access::Account;
 use crate::activity::Flight;
+use crate::page_cache;
 use crate::ranges::Span;
-use crate::sendfile::{self, Outbox};
+use crate::sendfile::Outbox;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use rustix::buffer::spare_capacity;
@@ -32,6 +33,9 @@ pub(crate) const BLOCK_MIN: usize = 8 << 10;
 const BLOCK_FIRST: usize = 32 << 10;
 /// The largest block, in bytes.
 pub(crate) const BLOCK_MAX: usize = 512 << 10;
+/// The largest one that is copied from the page cache, in bytes: it stays in
+/// the processor's caches until it was encrypted.
+const BLOCK_COPIED: usize = 64 << 10;
 /// Above this many bytes in all blocks, every new one is the smallest.
 pub(crate) const BLOCKS_TOTAL: usize = 24 << 20;
 /// A block that was taken within this time makes the next one larger.
@@ -55,6 +59,25 @@ struct Block {
 impl AsRef<[u8]> for Block {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
+    }
+}
+
+impl Block {
+    /// Reads the bytes that it was allotted for.
+    fn read(mut self, file: &File, span: Span) -> io::Result<Self> {
+        self.bytes.reserve_exact(self.counted);
+        while self.bytes.len() < self.counted {
+            let offset = span.offset + self.bytes.len() as u64;
+            let read = rustix::io::pread(file, spare_capacity(&mut self.bytes), offset)?;
+            if read == 0 {
+                // The length was promised in the head; the connection is
+                // cut so that the client notices.
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        // The allocation may be larger than what was asked for.
+        self.bytes.truncate(self.counted);
+        Ok(self)
     }
 }
 
@@ -150,6 +173,12 @@ impl Body {
         Frame::data(bytes)
     }
 
+    fn had(&mut self, block: io::Result<Bytes>) -> io::Result<Frame<Bytes>> {
+        block.map(|bytes| self.handed(bytes)).inspect_err(|error| {
+            tracing::error!(%error, "cannot read on in a file that is being sent");
+        })
+    }
+
     /// Sizes the next block by how quickly the last one was taken.
     fn adapt(&mut self) {
         if let Some(since) = self.handed_out.take() {
@@ -162,20 +191,42 @@ impl Body {
         }
     }
 
-    /// Hands the next block of the span to the kernel, if it can be sent
-    /// without waiting; the span is what is left.
-    fn send(&mut self, file: &Arc<File>, span: Span) -> Option<Bytes> {
-        let outbox = self.outbox.as_ref()?;
-        let block = Span {
-            length: span.length.min(self.block as u64),
-            ..span
+    /// The next block of the span, if it can be had without waiting: what
+    /// stands for it, where the connection sends it itself, or its bytes. The
+    /// span is what is left.
+    fn take(&mut self, file: &Arc<File>, span: Span) -> Option<io::Result<Bytes>> {
+        let most = match self.outbox {
+            Some(_) => self.block,
+            None => self.affordable().min(BLOCK_COPIED),
         };
-        if !sendfile::is_cached(file, block) {
+        let next = span.first(most);
+        if !page_cache::holds(file, next) {
             return None;
         }
-        let stand_in = outbox.post(file, block);
-        self.leave(span, block.length);
-        Some(stand_in)
+        self.leave(span, next.length);
+        Some(match &self.outbox {
+            Some(outbox) => Ok(outbox.post(file, next)),
+            None => self.allot(next).read(file, next).map(Bytes::from_owner),
+        })
+    }
+
+    /// The size of a block that takes memory.
+    fn affordable(&self) -> usize {
+        match self.budget.used.load(Ordering::Relaxed) {
+            ..BLOCKS_TOTAL => self.block,
+            _ => BLOCK_MIN,
+        }
+    }
+
+    /// An empty block for these bytes.
+    fn allot(&self, span: Span) -> Block {
+        let counted = usize::try_from(span.length).unwrap_or(BLOCK_MAX);
+        self.budget.used.fetch_add(counted, Ordering::Relaxed);
+        Block {
+            bytes: Vec::new(),
+            counted,
+            budget: Arc::clone(&self.budget),
+        }
     }
 
     /// What is left of the first span without its first bytes.
@@ -192,31 +243,10 @@ impl Body {
 
     /// Begins to read the first block of a span; the span is what is left.
     fn begin(&mut self, file: Arc<File>, span: Span) {
-        let crowded = self.budget.used.load(Ordering::Relaxed) >= BLOCKS_TOTAL;
-        let block = if crowded { BLOCK_MIN } else { self.block };
-        let size = usize::try_from(span.length).map_or(block, |length| length.min(block));
-        self.budget.used.fetch_add(size, Ordering::Relaxed);
-        let mut block = Block {
-            bytes: Vec::new(),
-            counted: size,
-            budget: Arc::clone(&self.budget),
-        };
-        self.leave(span, size as u64);
-        self.reading = Some(tokio::task::spawn_blocking(move || {
-            block.bytes.reserve_exact(size);
-            while block.bytes.len() < size {
-                let offset = span.offset + block.bytes.len() as u64;
-                let read = rustix::io::pread(&*file, spare_capacity(&mut block.bytes), offset)?;
-                if read == 0 {
-                    // The length was promised in the head; the connection is
-                    // cut so that the client notices.
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-            }
-            // The allocation may be larger than what was asked for.
-            block.bytes.truncate(size);
-            Ok(block)
-        }));
+        let next = span.first(self.affordable());
+        let block = self.allot(next);
+        self.leave(span, next.length);
+        self.reading = Some(tokio::task::spawn_blocking(move || block.read(&file, next)));
     }
 }
 
@@ -243,13 +273,7 @@ impl HttpBody for Body {
                 let read = ready!(Pin::new(reading).poll(cx));
                 this.reading = None;
                 let block = read.map_err(io::Error::other).flatten();
-                return Poll::Ready(Some(match block {
-                    Ok(block) => Ok(this.handed(Bytes::from_owner(block))),
-                    Err(error) => {
-                        tracing::error!(%error, "cannot read on in a file that is being sent");
-                        Err(error)
-                    }
-                }));
+                return Poll::Ready(Some(this.had(block.map(Bytes::from_owner))));
             }
             match this.parts.front_mut() {
                 None => return Poll::Ready(None),
@@ -268,8 +292,8 @@ impl HttpBody for Body {
                         return Poll::Ready(Some(Err(io::ErrorKind::NotFound.into())));
                     };
                     this.adapt();
-                    if let Some(stand_in) = this.send(&file, span) {
-                        return Poll::Ready(Some(Ok(this.handed(stand_in))));
+                    if let Some(block) = this.take(&file, span) {
+                        return Poll::Ready(Some(this.had(block)));
                     }
                     this.begin(file, span);
                 }

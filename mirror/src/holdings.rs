@@ -99,7 +99,7 @@ pub(crate) enum Found {
 impl Found {
     /// Provisional content, older by its date than whatever it will be.
     pub(crate) fn provisional(mut content: Content) -> Self {
-        content.validators.modified = UNIX_EPOCH;
+        content.validators = content.validators.dated(UNIX_EPOCH);
         Self::Provisional(content)
     }
 }

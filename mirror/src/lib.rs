@@ -26,6 +26,7 @@ mod inventory;
 mod log;
 mod metrics;
 mod operation;
+mod page_cache;
 mod protocols;
 mod publish;
 mod ranges;

@@ -156,10 +156,7 @@ fn describe(status: StatusCode, content: &Content) -> Builder {
     begin(status, lifetime)
         .header(header::ACCEPT_RANGES, "bytes")
         .header(header::ETAG, content.validators.etag())
-        .header(
-            header::LAST_MODIFIED,
-            httpdate::fmt_http_date(content.validators.modified),
-        )
+        .header(header::LAST_MODIFIED, content.validators.last_modified())
 }
 
 fn begin(status: StatusCode, lifetime: &'static str) -> Builder {

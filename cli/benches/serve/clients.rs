@@ -171,6 +171,7 @@ pub(crate) fn imports(yard: &Yard, mirror: &str) -> f64 {
             import.env("SSL_CERT_FILE", yard.certificate());
             import
                 .stdin(Stdio::null())
+                .stdout(Stdio::null())
                 .stderr(Stdio::piped())
                 .spawn()
                 .unwrap()

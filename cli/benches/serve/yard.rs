@@ -41,9 +41,9 @@ impl Yard {
                 .arg("--store")
                 .arg(yard.store())
                 .env("GNUPGHOME", &home)
-                .status()
+                .output()
                 .unwrap();
-            assert!(published.success(), "cannot publish {name}");
+            assert!(published.status.success(), "cannot publish {name}");
             // Memory is what these lie in.
             fs::remove_dir_all(&image).unwrap();
         }

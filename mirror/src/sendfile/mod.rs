@@ -15,27 +15,22 @@
 //!
 //! A block that is not in the page cache would hold up the thread that serves
 //! other connections, too, as it does nginx without `aio threads`. So only
-//! [`is_cached`] blocks are sent like this; others are read by a blocking
-//! thread, after which they are cached.
+//! blocks that it [`holds`](crate::page_cache::holds) are sent like this;
+//! others are read by a blocking thread, after which they are cached.
 
 use crate::body::BLOCK_MAX;
 use crate::ranges::Span;
 use bytes::Bytes;
-use rustix::io::ReadWriteFlags;
 use rustix::net::SendFlags;
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
-
-/// How far apart the bytes are by which a block is known to be cached: the
-/// kernel reads ahead in steps of that many, unless it is told otherwise.
-const LOOK: u64 = 128 << 10;
 
 /// What stand-ins are slices of: zeros that take no memory, since nobody
 /// touches them.
@@ -116,22 +111,6 @@ fn mismatch() -> io::Error {
 
 fn is_stand_in(buffer: &[u8]) -> bool {
     ZEROS.as_ptr_range().contains(&buffer.as_ptr())
-}
-
-/// Whether a span of a file can be sent without waiting for the disk, as far
-/// as a few bytes of it tell. Where the kernel or the file system does not say
-/// (Linux before 4.14, or NFS), it cannot.
-pub(crate) fn is_cached(file: &File, span: Span) -> bool {
-    let Some(last) = span.length.checked_sub(1) else {
-        return true;
-    };
-    let looks = (0..last).step_by(LOOK as usize).chain([last]);
-    looks.into_iter().all(|at| {
-        let mut byte = [0];
-        let mut buffers = [IoSliceMut::new(&mut byte)];
-        let (at, now) = (span.offset + at, ReadWriteFlags::NOWAIT);
-        matches!(rustix::io::preadv2(file, &mut buffers, at, now), Ok(1))
-    })
 }
 
 /// A TCP connection that sends the blocks of an outbox in place of their

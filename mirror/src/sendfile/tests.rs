@@ -120,14 +120,3 @@ async fn a_file_that_lost_its_end_is_noticed() {
     let error = write_all(&mut stream, &[&block]).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
 }
-
-#[test]
-fn what_was_just_written_is_cached_and_what_is_not_there_is_not() {
-    let (_named, file) = file(&noise(LENGTH));
-    // Only where the file system says so at all.
-    if is_cached(&file, span(0, 1)) {
-        assert!(is_cached(&file, span(0, LENGTH)));
-    }
-    assert!(is_cached(&file, span(7, 0)));
-    assert!(!is_cached(&file, span(0, LENGTH + 1)));
-}
