@@ -41,7 +41,7 @@ pub(crate) const BLOCKS_TOTAL: usize = 24 << 20;
 /// A block that was taken within this time makes the next one larger.
 const QUICK: Duration = Duration::from_millis(50);
 /// One that took longer than this makes the next one smaller.
-const SLOW: Duration = Duration::from_millis(500);
+const SLOW: Duration = Duration::from_secs(2);
 
 /// Bytes in the blocks of all bodies of a server.
 #[derive(Debug, Default)]

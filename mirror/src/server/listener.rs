@@ -153,7 +153,7 @@ fn greet(
         outbox: None,
     };
     if let Stream::Tcp(stream, remote) = &stream {
-        connection::prepare(stream, *remote);
+        connection::prepare(stream, *remote, tls.is_none());
     }
     match (stream, tls) {
         (Stream::Tcp(stream, _), None) => tasks.spawn(async move {
