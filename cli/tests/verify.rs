@@ -134,7 +134,13 @@ fn nothing_is_found_in_a_machine_as_it_was_unpacked() {
     }
     let folder = tempfile::tempdir().unwrap();
     let root = tree(folder.path());
-    for archive in [ours(folder.path(), &root), others(folder.path(), &root)] {
+    // A tar without its root leaves that the time at which it was unpacked, so
+    // its lists may differ.
+    let archives = [
+        (ours(folder.path(), &root), 1),
+        (others(folder.path(), &root), 2),
+    ];
+    for (archive, lists) in archives {
         let street = street(&archive);
         import(&street, &[]);
         assert_clean(&street);
@@ -145,8 +151,9 @@ fn nothing_is_found_in_a_machine_as_it_was_unpacked() {
         let verified = run_on(&street, &["verify", "m"]);
         assert_eq!(verified.code, Some(0), "{verified:?}");
         assert!(verified.stdout.contains(", 0 differ"), "{verified:?}");
-        // The manifest, and one list for both generations.
-        assert_eq!(remembered(&street).len(), 2);
+        // The manifest, and the lists of both generations.
+        let count = remembered(&street).len();
+        assert!((2..=1 + lists).contains(&count), "{count}");
         let back = run_on(&street, &["rollback", "m"]);
         assert_eq!(back.code, Some(0), "{back:?}");
         let collected = run_on(&street, &["gc", "--cache-dir", "cache"]);

@@ -79,10 +79,12 @@ fn changed(journal: &Value, outside: &Path) -> Vec<(&'static str, Value, &'stati
     ]
 }
 
-/// What is in a folder. Its own time is that of locks, which come and go.
+/// What is in a folder, but for locks, which come and go, and its own time,
+/// which is theirs.
 fn inside(folder: &Path) -> String {
     let all = portrait::of(folder);
-    let lines = all.lines().filter(|line| !line.starts_with(' '));
+    let is_ours = |line: &&str| !line.starts_with(' ') && !line.contains(".lck ");
+    let lines = all.lines().filter(is_ours);
     lines.collect::<Vec<_>>().join("\n")
 }
 
