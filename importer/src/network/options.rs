@@ -116,7 +116,8 @@ mod tests {
         check(&owner, Some(256)).unwrap();
         assert!(check(&owner, Some(255)).is_err());
         for (value, since) in [("copy-host", 239), ("replace-stub", 246)] {
-            let resolv = settings(&format!("[Exec]\nResolvConf={value}\n"));
+            let text = format!("[Exec]\nResolvConf={value}\n");
+            let resolv = Nspawn::parse(&text).unwrap();
             check(&resolv, Some(since)).unwrap();
             let error = check(&resolv, Some(since - 1)).unwrap_err().to_string();
             assert!(error.contains("ResolvConf="), "{error}");
