@@ -30,3 +30,5 @@ mod street;
 #[cfg(all(feature = "import", feature = "serve"))]
 mod trust;
 mod usage;
+#[cfg(feature = "import")]
+mod verify;

@@ -30,6 +30,16 @@ pub const PATH_MAX: u32 = 4095;
 /// times come last, and hard links, which come after their files.
 pub const REMEMBERED_MAX: u64 = 64 << 20;
 
+/// Bytes of table and skeleton of a tree that is listed, together: those of
+/// half a million files.
+pub const LISTED_MAX: u64 = 32 << 20;
+
+/// Bytes of names that are in memory while a tree is listed: those that are
+/// still to come in the directories that the walk is in …
+pub const NAMES_MAX: u64 = 24 << 20;
+/// … and those of files that have several names.
+pub const LINKED_MAX: u64 = 16 << 20;
+
 /// Tar bytes beyond the contents of files: so many for each entry …
 const OVERHEAD_PER_ENTRY: u64 = 4096;
 /// … and so many more in all.

@@ -23,7 +23,8 @@
 //! Frames follow one another from the archive's first byte. The data of an
 //! entry follows its headers in the tar and is padded to 512 bytes; the
 //! skeleton holds everything else in order, so skeleton and contents give the
-//! exact tar back (see [`super::replay`]).
+//! exact tar back (see [`super::replay`]). A table of a tree that has no archive
+//! ([`super::list`]) names no frames and an empty tar.
 
 use super::ArchiveError;
 use super::limits::{
@@ -169,6 +170,11 @@ impl Entries {
             }
         }
         self.encoder.write_all(out)
+    }
+
+    /// Compressed bytes so far, about.
+    pub(super) fn length(&self) -> usize {
+        self.encoder.get_ref().len()
     }
 
     /// The compressed table.
