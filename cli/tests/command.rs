@@ -5,6 +5,8 @@
 mod alone;
 #[cfg(feature = "build")]
 mod build_failures;
+#[cfg(feature = "import")]
+mod chrooted;
 mod crowd;
 mod faults;
 mod hatchery;
@@ -26,6 +28,8 @@ mod quota_guest;
 mod real;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(all(feature = "import", feature = "serve"))]
+mod stopped;
 mod street;
 #[cfg(all(feature = "import", feature = "serve"))]
 mod trust;

@@ -28,7 +28,8 @@
 
 use super::ArchiveError;
 use super::limits::{
-    COMPRESSED_FRAME_MAX, EXTENTS_MAX, FRAME_MAX, FRAMES_MAX, HEAD_MAX, PATH_MAX, WINDOW_LOG_MAX,
+    COMPRESSED_FRAME_MAX, EXTENTS_MAX, FRAME_MAX, FRAMES_MAX, HEAD_MAX, PATH_MAX,
+    TABLE_WINDOW_LOG_MAX,
 };
 use crate::Sha256;
 use crate::manifest::Tar;
@@ -221,7 +222,9 @@ impl<'a> Reader<zstd::stream::read::Decoder<'static, io::BufReader<&'a [u8]>>> {
     /// It is not a table of contents, or one beyond the limits.
     pub fn new(content: &'a [u8]) -> Result<Self, ArchiveError> {
         let mut decoder = zstd::stream::read::Decoder::new(content).map_err(broken)?;
-        decoder.window_log_max(WINDOW_LOG_MAX).map_err(broken)?;
+        decoder
+            .window_log_max(TABLE_WINDOW_LOG_MAX)
+            .map_err(broken)?;
         Self::decompressed(decoder)
     }
 }
@@ -233,7 +236,9 @@ impl<'a> Reader<zstd::stream::read::Decoder<'static, io::BufReader<&'a [u8]>>> {
 /// It is not a table of contents, or one beyond the limits.
 pub fn frames(content: impl Read) -> Result<Frames, ArchiveError> {
     let mut decoder = zstd::stream::read::Decoder::new(content).map_err(broken)?;
-    decoder.window_log_max(WINDOW_LOG_MAX).map_err(broken)?;
+    decoder
+        .window_log_max(TABLE_WINDOW_LOG_MAX)
+        .map_err(broken)?;
     Ok(Reader::decompressed(decoder)?.frames)
 }
 
