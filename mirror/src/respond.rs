@@ -28,7 +28,7 @@ pub(crate) struct Desk {
 
 /// Answers a request.
 pub(crate) async fn respond<B>(desk: &Desk, request: &Request<B>) -> Response<Body> {
-    let reply = Reply::new(&desk.budget, request.method());
+    let reply = Reply::new(&desk.budget, request);
     match answer(desk, request, &reply).await {
         Ok(response) => response,
         Err(refusal) => {
@@ -48,6 +48,7 @@ async fn answer<B>(
     wait_for_old_clients(request, &route).await;
     let content = match find(desk, &route).await? {
         Found::Nothing => return Err(Refusal::Missing),
+        Found::Refused(complaint) => return Err(Refusal::Oci(complaint)),
         Found::Elsewhere(location) => return Ok(reply.redirect(&location)),
         Found::Content(content) | Found::Provisional(content) => content,
     };

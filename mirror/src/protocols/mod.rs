@@ -3,5 +3,6 @@
 //! folders. None keeps a byte of an image of its own.
 
 pub(crate) mod hub;
+pub(crate) mod oci;
 mod releases;
 pub(crate) mod streams;
