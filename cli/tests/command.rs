@@ -6,6 +6,8 @@ mod alone;
 #[cfg(feature = "build")]
 mod build_failures;
 mod crowd;
+#[cfg(feature = "serve")]
+mod derive;
 mod faults;
 mod hatchery;
 #[cfg(feature = "import")]

@@ -26,9 +26,10 @@ mod documents;
 pub(crate) mod gzip;
 mod pages;
 mod registry;
+mod shelf;
 
 pub(crate) use complaint::{Complaint, refused};
-pub(crate) use registry::Shelf;
+pub(crate) use shelf::Shelf;
 
 use crate::conditional::Validators;
 use crate::holdings::{Content, Data, Found, Holdings, HoldingsError};

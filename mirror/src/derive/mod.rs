@@ -8,32 +8,25 @@
 //! of one size: the same program makes the same bytes of the same tar.
 //! Publishing waits meanwhile. No key is needed, since nothing is signed.
 
-use crate::holdings::{Holdings, HoldingsError};
+mod error;
+mod layer;
+
+pub use error::DeriveError;
+
+use crate::holdings::Holdings;
 use crate::inventory::{HeldVersion, Inventory};
 use crate::protocols::oci::gzip::{
-    FOLDER, LIST_MAX, Layer, Layers, List, file_name, layer_of, layer_path, list_path, render,
+    FOLDER, LIST_MAX, Layer, Layers, List, layer_of, layer_path, list_path, render,
 };
-use crate::store::{FILE_MODE, Store, StoreError, version_path};
-use flate2::{Compression, GzBuilder};
-use hatchery_image::archive::limits::WINDOW_LOG_MAX;
-use hatchery_image::digest::Hashing;
-use hatchery_image::durable::{self, DurableError};
-use hatchery_image::manifest::ArchiveFormat;
-use hatchery_image::progress::{Interrupted, Running, Stage, Unit};
+use crate::store::{FILE_MODE, Store};
+use error::{Result, failed, in_holdings};
+use hatchery_image::durable;
 use hatchery_image::{Architecture, ImageName, Progress, Sha256, Version};
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-
-/// gzip's own default; the layers are for clients of old, and higher levels
-/// take several times as long for two percent.
-const LEVEL: u32 = 6;
-/// Bytes of a tar that are compressed at a time.
-const PIECE: u64 = 1 << 20;
 
 /// Versions of an image, in every architecture: all that are listed, or those
 /// that a tag (a version or a channel) names. Written `NAME` or `NAME:TAG`.
@@ -77,76 +70,6 @@ pub struct Derived {
     pub was_there: bool,
 }
 
-/// Why layers were not made or removed.
-#[derive(Debug, thiserror::Error)]
-pub enum DeriveError {
-    /// The store failed.
-    #[error("cannot use the store")]
-    Store(#[source] StoreError),
-    /// What it holds could not be looked at.
-    #[error("cannot read what the store holds")]
-    Holdings(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The catalog does not list it.
-    #[error("the catalog of the store lists no {}{}", .0.image, tag(.0))]
-    Unknown(Selection),
-    /// There is nothing to make a layer of.
-    #[error("{image} {version} has no .tar.zst to make a layer of")]
-    NoArchive {
-        /// The image.
-        image: ImageName,
-        /// Its version.
-        version: Version,
-    },
-    /// The archive is damaged.
-    #[error(
-        "{path} does not hold the tar that its manifest says; restore it, or publish a new version"
-    )]
-    Damaged {
-        /// The archive.
-        path: PathBuf,
-    },
-    /// More than the list of layers can hold.
-    #[error("the store has too many layers of gzip; remove some first")]
-    TooMany,
-    /// A file could not be read or written.
-    #[error("cannot {doing} {path}")]
-    File {
-        /// What was being done, such as `read`.
-        doing: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system or the compressor said.
-        #[source]
-        source: io::Error,
-    },
-    /// The list of layers could not be written.
-    #[error("cannot write to the store")]
-    Write(#[source] DurableError),
-    /// The user asked to stop.
-    #[error(transparent)]
-    Interrupted(Interrupted),
-}
-
-type Result<T> = std::result::Result<T, DeriveError>;
-
-fn tag(selection: &Selection) -> String {
-    let tag = selection.tag.as_ref();
-    tag.map_or(String::new(), |tag| format!(":{tag}"))
-}
-
-fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DeriveError {
-    let path = path.to_owned();
-    move |source| DeriveError::File {
-        doing,
-        path,
-        source,
-    }
-}
-
-fn in_holdings(error: HoldingsError) -> DeriveError {
-    DeriveError::Holdings(Box::new(error))
-}
-
 /// Makes the layers of the selected versions that are not there yet. Each is
 /// offered once it is done; layers whose version the catalog lists no more
 /// are removed.
@@ -179,7 +102,7 @@ pub fn derive_gzip(
         let layer = match present {
             Some(layer) => layer,
             None => {
-                let layer = make(store, version, progress)?;
+                let layer = layer::make(store, version, progress)?;
                 layers.insert(version.tar.sha256, layer);
                 write_list(store, &layers)?;
                 layer
@@ -297,85 +220,4 @@ fn sweep(store: &Store, layers: &Layers) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Makes the layer of a version, and puts it where it belongs.
-fn make(store: &Store, version: &HeldVersion, progress: &Progress) -> Result<Layer> {
-    let mut archives = version.archives.iter();
-    let archive = archives.find(|archive| archive.format == ArchiveFormat::TarZst);
-    let archive = archive.ok_or_else(|| DeriveError::NoArchive {
-        image: version.image.clone(),
-        version: version.version.clone(),
-    })?;
-    let at = version_path(
-        &version.image,
-        version.architecture,
-        version.version.as_str(),
-    );
-    let at = at.join(archive.file.as_str());
-    let path = store.root().join(&at);
-    let source = store.open_file(&at).map_err(failed("open", &path))?;
-    let source = source.ok_or_else(|| failed("open", &path)(io::ErrorKind::NotFound.into()))?;
-    let folder = store.root().join(FOLDER.iter().collect::<PathBuf>());
-    let temporary = folder.join(durable::random_name());
-    let layer = write(source, &path, &temporary, version, progress);
-    let layer = layer.and_then(|layer| {
-        let path = folder.join(file_name(layer.sha256));
-        fs::rename(&temporary, &path).map_err(failed("rename a new layer to", &path))?;
-        durable::sync_directory(&folder).map_err(DeriveError::Write)?;
-        Ok(layer)
-    });
-    if layer.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    layer
-}
-
-fn write(
-    source: File,
-    from: &Path,
-    to: &Path,
-    version: &HeldVersion,
-    progress: &Progress,
-) -> Result<Layer> {
-    let reading = |source| failed("decompress", from)(source);
-    let mut tar = zstd::stream::read::Decoder::new(source).map_err(reading)?;
-    tar.window_log_max(WINDOW_LOG_MAX).map_err(reading)?;
-    // One byte more would show that it goes on.
-    let mut tar = Hashing::new(tar.take(version.tar.size.saturating_add(1)));
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(FILE_MODE);
-    let file = file.open(to).map_err(failed("create", to))?;
-    file.set_permissions(Permissions::from_mode(FILE_MODE))
-        .map_err(failed("set the mode of", to))?;
-    let mut gzip = GzBuilder::new().write(Hashing::new(&file), Compression::new(LEVEL));
-    let running = progress.begin(Stage::Pack, Some(version.tar.size), Unit::Bytes);
-    while copy_piece(&mut tar, &mut gzip, from, to, &running)? {}
-    let hashing = gzip.finish().map_err(failed("write", to))?;
-    let (size, sha256) = (hashing.length(), hashing.finish().1);
-    if (tar.length(), tar.finish().1) != (version.tar.size, version.tar.sha256) {
-        return Err(DeriveError::Damaged {
-            path: from.to_owned(),
-        });
-    }
-    file.sync_all().map_err(failed("sync", to))?;
-    Ok(Layer { sha256, size })
-}
-
-/// Compresses the next piece; false at the end.
-fn copy_piece(
-    tar: &mut impl Read,
-    gzip: &mut impl Write,
-    from: &Path,
-    to: &Path,
-    running: &Running,
-) -> Result<bool> {
-    running.check().map_err(DeriveError::Interrupted)?;
-    let mut piece = Vec::new();
-    let mut next = tar.take(PIECE);
-    next.read_to_end(&mut piece)
-        .map_err(failed("decompress", from))?;
-    gzip.write_all(&piece).map_err(failed("write", to))?;
-    running.advance(piece.len() as u64);
-    Ok(!piece.is_empty())
 }
