@@ -11,7 +11,7 @@ fn layers(ran: &Ran) -> Vec<Value> {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let last = ran.stdout.lines().last().unwrap();
     let result: Value = serde_json::from_str(last).unwrap();
-    result["layers"].as_array().unwrap().clone()
+    result["result"]["layers"].as_array().unwrap().clone()
 }
 
 fn kept(store: &Path) -> Vec<String> {

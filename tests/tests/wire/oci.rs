@@ -16,6 +16,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+const NEEDS: &[Need] = &[Need::Root, Need::Program("gpg"), Need::Program("zstd")];
+const LAYOUTS: &[Need] = &[Need::Program("skopeo"), Need::Program("umoci")];
+
 /// More than what is answered from memory.
 const NOISE: usize = 3 << 20;
 
@@ -133,12 +136,7 @@ fn blob_of(layout: &Path, files: &ImageFiles) -> PathBuf {
 
 #[test]
 fn skopeo_inspects_and_copies_the_archive_itself() {
-    if !require(&[
-        Need::Root,
-        Need::Program("gpg"),
-        Need::Program("skopeo"),
-        Need::Program("umoci"),
-    ]) {
+    if !(require(NEEDS) && require(LAYOUTS)) {
         return;
     }
     let lab = Lab::new();
@@ -170,12 +168,7 @@ fn skopeo_inspects_and_copies_the_archive_itself() {
 
 #[test]
 fn a_layer_of_gzip_is_for_clients_that_read_no_zstd() {
-    if !require(&[
-        Need::Root,
-        Need::Program("gpg"),
-        Need::Program("skopeo"),
-        Need::Program("umoci"),
-    ]) {
+    if !(require(NEEDS) && require(LAYOUTS)) {
         return;
     }
     let lab = Lab::new();
@@ -194,6 +187,13 @@ fn a_layer_of_gzip_is_for_clients_that_read_no_zstd() {
     );
     let rootfs = lab.unpack(&layout, "latest", "bundle");
     assert_eq!(described(&rootfs), lab.expected(&files));
+    // A whole copy has both layers, under the digest that the tag has here.
+    let layout = lab.copy("latest", "whole", &["--multi-arch", "all"]);
+    assert!(blob_of(&layout, &files).exists());
+    let copied = fs::read_to_string(layout.join("index.json")).unwrap();
+    let copied: Value = serde_json::from_str(&copied).unwrap();
+    let digest = lab.inspect("latest", &[])["Digest"].clone();
+    assert_eq!(copied["manifests"][0]["digest"], digest);
     // Once more makes the same, and nothing is made twice.
     let folder = lab.yard.path("store/derived/gzip");
     let layer = folder.join(format!("{}.tar.gz", made[0].sha256));
@@ -248,7 +248,7 @@ fn a_damaged_archive_becomes_no_layer() {
 
 #[test]
 fn podman_pulls_either_layer() {
-    if !require(&[Need::Root, Need::Program("gpg"), Need::Program("podman")]) {
+    if !(require(NEEDS) && require(&[Need::Program("podman"), Need::Program("unshare")])) {
         return;
     }
     let lab = Lab::new();
@@ -304,13 +304,12 @@ fn forky() -> PathBuf {
 
 #[test]
 fn systemd_pulls_either_layer() {
-    if !require(&[
-        Need::Root,
-        Need::Program("gpg"),
+    let forkys = [
         Need::Program("unshare"),
         Need::Program("mmdebstrap"),
         Need::Network,
-    ]) {
+    ];
+    if !(require(NEEDS) && require(&forkys)) {
         return;
     }
     let root = forky();
