@@ -8,6 +8,8 @@ mod build_failures;
 #[cfg(feature = "import")]
 mod chrooted;
 mod crowd;
+#[cfg(feature = "serve")]
+mod derive;
 mod faults;
 mod hatchery;
 #[cfg(feature = "import")]

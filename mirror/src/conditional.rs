@@ -32,7 +32,7 @@ impl Validators {
             .map_or(0, |d| d.as_secs());
         let modified = UNIX_EPOCH + Duration::from_secs(seconds);
         let value = |text: String| {
-            HeaderValue::try_from(text).expect("digests and dates are made of letters and digits")
+            HeaderValue::try_from(text).expect("tags are digests, and dates are ASCII, too")
         };
         Self {
             etag: value(format!("\"{tag}\"")),
@@ -56,8 +56,13 @@ impl Validators {
         &self.last_modified
     }
 
+    /// Content of this tag, last modified at the same time.
+    pub(crate) fn tagged(&self, tag: String) -> Self {
+        Self::new(tag, self.modified)
+    }
+
     /// The tag without its quotes.
-    fn tag(&self) -> &str {
+    pub(crate) fn tag(&self) -> &str {
         let quoted = self.etag.to_str().unwrap_or_default();
         quoted.trim_matches('"')
     }

@@ -16,7 +16,7 @@ use crate::catalog::unverified_payload;
 use crate::conditional::Validators;
 use crate::content::media_type;
 use crate::inventory::{HeldVersion, Inventory};
-use crate::protocols::{hub, streams};
+use crate::protocols::{hub, oci, streams};
 use crate::store::{self, CATALOG, Store, version_path};
 use crate::target::{ImageFile, Route};
 use bytes::Bytes;
@@ -28,6 +28,7 @@ use hatchery_image::manifest::MANIFEST_MAX;
 use hatchery_image::succession::SUCCESSIONS_MAX;
 use hatchery_image::sums::{SUMS_MAX, Sums};
 use hatchery_image::{Sha256, Version};
+use hyper::http::header::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::borrow::Cow;
@@ -94,6 +95,9 @@ pub(crate) enum Found {
     Elsewhere(String),
     /// Nothing.
     Nothing,
+    /// Nothing either, and what that means in OCI's words. It may be there
+    /// soon, though the catalog is the same.
+    Refused(oci::Complaint),
 }
 
 impl Found {
@@ -113,6 +117,8 @@ pub(crate) struct Content {
     pub(crate) validators: Validators,
     /// Whether this path will never hold other content.
     pub(crate) immutable: bool,
+    /// Headers beyond those that all content has.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) data: Data,
 }
 
@@ -215,6 +221,7 @@ pub(crate) struct Holdings {
     inventory: Mutex<Option<Known<Inventory>>>,
     versions: Mutex<HashMap<PathBuf, Arc<KnownVersion>>>,
     fingerprints: streams::Fingerprints,
+    oci: oci::Shelf,
 }
 
 impl Holdings {
@@ -225,6 +232,7 @@ impl Holdings {
             inventory: Mutex::default(),
             versions: Mutex::default(),
             fingerprints: streams::Fingerprints::default(),
+            oci: oci::Shelf::default(),
         }
     }
 
@@ -237,6 +245,7 @@ impl Holdings {
             Route::File(wanted) => self.find_file(wanted),
             Route::Hub(wanted) => hub::find(self, wanted),
             Route::Streams(wanted) => streams::find(self, wanted),
+            Route::Oci(wanted) => oci::find(self, wanted),
         }
     }
 
@@ -261,6 +270,11 @@ impl Holdings {
     /// What is known of images' fingerprints.
     pub(crate) fn fingerprints(&self) -> &streams::Fingerprints {
         &self.fingerprints
+    }
+
+    /// What is offered to OCI clients.
+    pub(crate) fn oci(&self) -> &oci::Shelf {
+        &self.oci
     }
 
     /// All that the catalog lists.
@@ -297,14 +311,20 @@ impl Holdings {
     /// Something made from the inventory just now, last modified with the
     /// catalog.
     pub(crate) fn made(&self, media_type: &'static str, bytes: Vec<u8>) -> Result<Content> {
-        let modified = self.known_catalog()?.map_or(UNIX_EPOCH, |k| k.modified);
+        let modified = self.modified()?;
         Ok(Content {
             media_type: media_type.into(),
             length: bytes.len() as u64,
             validators: Validators::new(Sha256::of(&bytes).to_string(), modified),
             immutable: false,
+            headers: Vec::new(),
             data: Data::Memory(bytes.into()),
         })
+    }
+
+    /// When the catalog was written.
+    pub(crate) fn modified(&self) -> Result<SystemTime> {
+        Ok(self.known_catalog()?.map_or(UNIX_EPOCH, |k| k.modified))
     }
 
     /// What the catalog says, if there is one that can be understood.
@@ -329,6 +349,7 @@ impl Holdings {
             length: known.bytes.len() as u64,
             validators: Validators::new(known.digest.to_string(), known.modified),
             immutable: false,
+            headers: Vec::new(),
             data: Data::Memory(known.bytes.clone()),
         }))
     }
@@ -346,6 +367,7 @@ impl Holdings {
             length: bytes.len() as u64,
             validators: Validators::new(digest.to_string(), opened.modified),
             immutable: false,
+            headers: Vec::new(),
             data: Data::Memory(bytes),
         }))
     }
@@ -389,6 +411,7 @@ impl Holdings {
             length,
             validators: Validators::new(digest.to_string(), modified),
             immutable: true,
+            headers: Vec::new(),
             data,
         };
         if name == SUMS {

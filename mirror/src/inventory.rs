@@ -9,7 +9,7 @@
 //! Signatures are not checked: the server holds no key, and says so.
 
 use hatchery_image::catalog::{Listing, ManifestReference};
-use hatchery_image::manifest::{Archive, Distribution, Manifest};
+use hatchery_image::manifest::{Archive, Distribution, Manifest, Tar, Tool};
 use hatchery_image::{Architecture, Catalog, Channel, ImageName, Sha256, Version};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -25,8 +25,15 @@ pub(crate) struct HeldVersion {
     /// Digest of the manifest's bytes.
     pub(crate) manifest: Sha256,
     pub(crate) distribution: Distribution,
+    pub(crate) source_date_epoch: i64,
+    /// What built it.
+    pub(crate) tool: Tool,
+    /// The tar that each archive holds.
+    pub(crate) tar: Tar,
     /// Best first.
     pub(crate) archives: Vec<Archive>,
+    /// The guest's systemd, if it has one.
+    pub(crate) systemd: Option<u32>,
 }
 
 /// The versions of one image for one architecture.
@@ -138,6 +145,10 @@ pub(crate) fn describe(
         published: reference.published,
         manifest: reference.sha256,
         distribution: manifest.distribution,
+        source_date_epoch: manifest.source_date_epoch,
+        tool: manifest.tool,
+        tar: manifest.tar,
         archives: manifest.archives,
+        systemd: manifest.requires.systemd,
     })
 }

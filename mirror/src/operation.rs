@@ -24,7 +24,7 @@ pub(crate) async fn answer<B>(
     visitor: &Visitor,
     request: &Request<B>,
 ) -> Response<Body> {
-    let reply = Reply::new(&reception.desk.budget, request.method());
+    let reply = Reply::new(&reception.desk.budget, request);
     if let Err(wait) = reception.pace.check(visitor.remote) {
         reception.metrics.limited.inc();
         let refusal = Refusal::Pace { wait };

@@ -29,7 +29,7 @@ pub(crate) struct Desk {
 
 /// Answers a request.
 pub(crate) async fn respond<B>(desk: &Desk, request: &Request<B>) -> Response<Body> {
-    let reply = Reply::new(&desk.budget, request.method());
+    let reply = Reply::new(&desk.budget, request);
     match answer(desk, request, &reply).await {
         Ok(response) => response,
         Err(refusal) => {
@@ -50,6 +50,7 @@ async fn answer<B>(
     let found = look_up(desk, request.uri()).await?;
     let content = match &*found {
         Found::Nothing => return Err(Refusal::Missing),
+        Found::Refused(complaint) => return Err(Refusal::Oci(*complaint)),
         Found::Elsewhere(location) => return Ok(reply.redirect(location)),
         Found::Content(content) | Found::Provisional(content) => content,
     };
@@ -92,15 +93,17 @@ async fn wait_for_old_clients<B>(request: &Request<B>) {
 
 /// What was found a moment ago, or is found now.
 async fn look_up(desk: &Desk, uri: &Uri) -> Result<Arc<Found>, Refusal> {
-    let path = uri.path();
+    // Lists of tags have pages, which a query asks for.
+    let path = Some(uri.path()).filter(|_| uri.query().is_none());
     // Looked at first: what is found while it changes does not hold.
     let catalog = desk.holdings.catalog_identity();
-    if let Some(found) = catalog.and_then(|catalog| desk.answers.recall(path, catalog)) {
+    let key = path.zip(catalog);
+    if let Some(found) = key.and_then(|(path, catalog)| desk.answers.recall(path, catalog)) {
         return Ok(found);
     }
     let route = target::route(uri).map_err(Refusal::Target)?;
     let found = Arc::new(find(desk, route).await?);
-    if let Some(catalog) = catalog {
+    if let Some((path, catalog)) = key {
         desk.answers.keep(path, catalog, &found);
     }
     Ok(found)

@@ -8,7 +8,7 @@
 //! here normalises: where nginx resolves `a/../b` and merges `//`, a target
 //! that needs either is refused.
 
-use crate::protocols::{hub, streams};
+use crate::protocols::{hub, oci, streams};
 use hatchery_image::{Architecture, Channel, ImageName, RelativePath, Version};
 use hyper::http::{HeaderMap, Uri, Version as HttpVersion, header};
 use percent_encoding::percent_decode_str;
@@ -33,6 +33,8 @@ pub(crate) enum Route {
     Hub(hub::Wanted),
     /// Something of simplestreams.
     Streams(streams::Wanted),
+    /// Something of OCI distribution.
+    Oci(oci::Wanted),
 }
 
 /// A file of an image, at a version or a channel: the two look alike, and the
@@ -73,7 +75,7 @@ pub(crate) fn check_length(uri: &Uri) -> Result<(), TargetError> {
 }
 
 /// Reads the target of a request. An absolute one counts by its path alone,
-/// and a query is dropped, as stock clients expect.
+/// and a query is dropped, as stock clients expect; only OCI's lists have one.
 pub(crate) fn route(uri: &Uri) -> Result<Route, TargetError> {
     check_length(uri)?;
     let Some(path) = uri.path().strip_prefix('/') else {
@@ -87,6 +89,7 @@ pub(crate) fn route(uri: &Uri) -> Result<Route, TargetError> {
         ["keys.json"] => Some(Route::Successions),
         ["storage", ref rest @ ..] => hub::route(rest).map(Route::Hub),
         ["streams", ref rest @ ..] => streams::route(rest).map(Route::Streams),
+        ["v2", ref rest @ ..] => oci::route(rest, uri.query()).map(Route::Oci),
         ["images", image, architecture, at, file] if !file.is_empty() => {
             image_file(image, architecture, at, file).map(Route::File)
         }
