@@ -71,6 +71,8 @@ pub(crate) struct Visitor {
     pub(crate) remote: Remote,
     /// Whether the listener answers `/metrics`.
     pub(crate) sees_metrics: bool,
+    /// Whether the listener speaks TLS.
+    pub(crate) is_secure: bool,
 }
 
 /// How HTTP is spoken, with heads of at most so many bytes.

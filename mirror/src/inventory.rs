@@ -9,7 +9,7 @@
 //! Signatures are not checked: the server holds no key, and says so.
 
 use hatchery_image::catalog::{Listing, ManifestReference};
-use hatchery_image::manifest::{Archive, Distribution, Manifest};
+use hatchery_image::manifest::{Archive, Distribution, File, Manifest, Requires, Unpacked};
 use hatchery_image::{Architecture, Catalog, Channel, ImageName, Sha256, Version};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -27,6 +27,14 @@ pub(crate) struct HeldVersion {
     pub(crate) distribution: Distribution,
     /// Best first.
     pub(crate) archives: Vec<Archive>,
+    /// What lies beside them.
+    pub(crate) files: Vec<File>,
+    pub(crate) unpacked: Unpacked,
+    /// What the recipe suggests, in bytes.
+    pub(crate) disk_limit: Option<u64>,
+    pub(crate) requires: Requires,
+    /// How many packages there are inside.
+    pub(crate) packages: usize,
 }
 
 /// The versions of one image for one architecture.
@@ -139,5 +147,10 @@ pub(crate) fn describe(
         manifest: reference.sha256,
         distribution: manifest.distribution,
         archives: manifest.archives,
+        files: manifest.files,
+        unpacked: manifest.unpacked,
+        disk_limit: manifest.disk_limit,
+        requires: manifest.requires,
+        packages: manifest.packages.len(),
     })
 }

@@ -24,6 +24,7 @@ mod inventory;
 mod log;
 mod metrics;
 mod operation;
+mod page;
 mod protocols;
 mod publish;
 mod ranges;
@@ -42,6 +43,7 @@ pub use catalog::{CatalogError, Signing, refresh};
 pub use clients::{PerClient, Rate};
 pub use connection::{HEAD_LIMIT, HEAD_MAX};
 pub use log::{LINES_MAX, LogError, LogFormat, LogOutput, LogWriter};
+pub use page::{InvalidPublicUrl, PublicUrl};
 pub use publish::{PublishError, Published, publish};
 pub use ranges::RANGES_MAX;
 pub use server::{

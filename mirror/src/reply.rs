@@ -2,6 +2,7 @@
 
 use crate::body::{Body, Budget, Part};
 use crate::holdings::{Content, Data};
+use crate::page;
 use crate::ranges::Span;
 use crate::refusal::Refusal;
 use hyper::http::response::Builder;
@@ -153,7 +154,15 @@ fn describe(status: StatusCode, content: &Content) -> Builder {
     } else {
         REVALIDATE
     };
-    begin(status, lifetime)
+    let mut builder = begin(status, lifetime);
+    if content.media_type == page::MEDIA_TYPE {
+        builder = builder
+            .header(header::CONTENT_SECURITY_POLICY, page::policy())
+            .header(header::REFERRER_POLICY, "no-referrer")
+            // Its commands name the host that was asked.
+            .header(header::VARY, "Host");
+    }
+    builder
         .header(header::ACCEPT_RANGES, "bytes")
         .header(header::ETAG, content.validators.etag())
         .header(

@@ -7,6 +7,7 @@
 use crate::body::{Body, Budget};
 use crate::conditional::{self, Verdict};
 use crate::holdings::{Content, Found, Holdings};
+use crate::page::{PublicUrl, View};
 use crate::protocols::hub;
 use crate::ranges::{self, Selection};
 use crate::refusal::Refusal;
@@ -14,6 +15,7 @@ use crate::reply::Reply;
 use crate::stagger;
 use crate::target::{self, Route};
 use hyper::http::{Method, Request, Response};
+use jiff::Timestamp;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -24,12 +26,19 @@ pub(crate) struct Desk {
     pub(crate) budget: Arc<Budget>,
     /// Most ranges that are answered one by one.
     pub(crate) ranges: NonZeroUsize,
+    /// Where clients find the server, if it was told.
+    pub(crate) public_url: Option<PublicUrl>,
+    pub(crate) now: fn() -> Timestamp,
 }
 
-/// Answers a request.
-pub(crate) async fn respond<B>(desk: &Desk, request: &Request<B>) -> Response<Body> {
+/// Answers a request, which came over TLS if it `is_secure`.
+pub(crate) async fn respond<B>(
+    desk: &Desk,
+    is_secure: bool,
+    request: &Request<B>,
+) -> Response<Body> {
     let reply = Reply::new(&desk.budget, request.method());
-    match answer(desk, request, &reply).await {
+    match answer(desk, is_secure, request, &reply).await {
         Ok(response) => response,
         Err(refusal) => {
             refusal.log(request.uri());
@@ -40,11 +49,12 @@ pub(crate) async fn respond<B>(desk: &Desk, request: &Request<B>) -> Response<Bo
 
 async fn answer<B>(
     desk: &Desk,
+    is_secure: bool,
     request: &Request<B>,
     reply: &Reply<'_>,
 ) -> Result<Response<Body>, Refusal> {
     check_method(request.method())?;
-    let route = read_target(request)?;
+    let route = read_target(desk, is_secure, request)?;
     wait_for_old_clients(request, &route).await;
     let content = match find(desk, &route).await? {
         Found::Nothing => return Err(Refusal::Missing),
@@ -74,9 +84,17 @@ fn check_method(method: &Method) -> Result<(), Refusal> {
     }
 }
 
-fn read_target<B>(request: &Request<B>) -> Result<Route, Refusal> {
-    target::check_host(request.version(), request.uri(), request.headers())
-        .and_then(|()| target::route(request.uri()))
+fn read_target<B>(desk: &Desk, is_secure: bool, request: &Request<B>) -> Result<Route, Refusal> {
+    let (uri, headers) = (request.uri(), request.headers());
+    let view = || {
+        let url = match &desk.public_url {
+            Some(url) => url.clone(),
+            None => PublicUrl::of_request(is_secure, uri, headers)?,
+        };
+        Ok(View::new(url, (desk.now)()))
+    };
+    target::check_host(request.version(), uri, headers)
+        .and_then(|()| target::route(uri, view))
         .map_err(Refusal::Target)
 }
 

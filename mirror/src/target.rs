@@ -1,13 +1,15 @@
 //! From the target of a request to what it asks for.
 //!
 //! Owns the rules on paths; touches no disk. Ours are `/catalog.json` (and
-//! `/keys.pgp` and `/keys.json` beside it) and
-//! `/images/<name>/<architecture>/<version or channel>/<file>`; the others
-//! belong to the protocol that reads them. Every part is parsed into a
+//! `/keys.pgp` and `/keys.json` beside it),
+//! `/images/<name>/<architecture>/<version or channel>/<file>`, and the pages
+//! for people, whose paths end with a slash (see `page`); the others belong to
+//! the protocol that reads them. Every part is parsed into a
 //! name that cannot hold a separator, or compared with a fixed one. So nothing
 //! here normalises: where nginx resolves `a/../b` and merges `//`, a target
 //! that needs either is refused.
 
+use crate::page::{self, View};
 use crate::protocols::{hub, streams};
 use hatchery_image::{Architecture, Channel, ImageName, RelativePath, Version};
 use hyper::http::{HeaderMap, Uri, Version as HttpVersion, header};
@@ -33,6 +35,8 @@ pub(crate) enum Route {
     Hub(hub::Wanted),
     /// Something of simplestreams.
     Streams(streams::Wanted),
+    /// A page for people.
+    Page(page::Wanted),
 }
 
 /// A file of an image, at a version or a channel: the two look alike, and the
@@ -65,8 +69,12 @@ pub(crate) enum TargetError {
 }
 
 /// Reads the target of a request. An absolute one counts by its path alone,
-/// and a query is dropped, as stock clients expect.
-pub(crate) fn route(uri: &Uri) -> Result<Route, TargetError> {
+/// and a query is dropped, as stock clients expect. `view` is asked for a page
+/// alone: what else than its path decides what it shows.
+pub(crate) fn route(
+    uri: &Uri,
+    view: impl FnOnce() -> Result<View, TargetError>,
+) -> Result<Route, TargetError> {
     let path = uri.path();
     if path.len() + uri.query().map_or(0, str::len) > TARGET_MAX {
         return Err(TargetError::TooLong);
@@ -82,10 +90,13 @@ pub(crate) fn route(uri: &Uri) -> Result<Route, TargetError> {
         ["keys.json"] => Some(Route::Successions),
         ["storage", ref rest @ ..] => hub::route(rest).map(Route::Hub),
         ["streams", ref rest @ ..] => streams::route(rest).map(Route::Streams),
-        ["images", image, architecture, at, file] if !file.is_empty() => {
+        ["images", image, architecture, at, file] if !file.is_empty() && file != page::CHANGES => {
             image_file(image, architecture, at, file).map(Route::File)
         }
-        _ => None,
+        _ => match page::route(&parts) {
+            Some(asked) => Some(Route::Page(asked.seen_by(view()?))),
+            None => None,
+        },
     };
     route.ok_or(TargetError::Nothing)
 }
@@ -148,11 +159,15 @@ mod tests {
     use super::*;
 
     fn of(target: &str) -> Result<Route, TargetError> {
-        route(
-            &target
-                .parse()
-                .expect("hyper would not hand over this target"),
-        )
+        let target = target
+            .parse()
+            .expect("hyper would not hand over this target");
+        route(&target, || Ok(view()))
+    }
+
+    fn view() -> View {
+        let url = "http://mirror/".parse().unwrap();
+        View::new(url, jiff::Timestamp::UNIX_EPOCH)
     }
 
     fn file() -> Route {
@@ -207,15 +222,17 @@ mod tests {
     #[test]
     fn the_rest_leads_nowhere() {
         for target in [
-            "/",
+            "//",
             "//catalog.json",
+            "/images//",
+            "/images/debian/amd64//",
+            "/images/debian/amd64/1//",
+            "/images/debian/amd64/1/changes/x",
+            "/images/debian/x86_64/1/",
             "/catalog.json/",
             "/Catalog.json",
             "/repository.json",
             "/.lock",
-            "/images",
-            "/images/",
-            "/images/debian/amd64/1/",
             "/images/debian/amd64/1/.hidden",
             "/images/debian/amd64/1/%2ehidden",
             "/images/debian/x86_64/1/debian.tar.zst",

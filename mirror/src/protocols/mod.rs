@@ -3,5 +3,5 @@
 //! folders. None keeps a byte of an image of its own.
 
 pub(crate) mod hub;
-mod releases;
+pub(crate) mod releases;
 pub(crate) mod streams;

@@ -149,6 +149,7 @@ fn greet(
     let visitor = Visitor {
         remote: stream.remote(),
         sees_metrics: manner.shows_metrics,
+        is_secure: tls.is_some(),
     };
     if let Stream::Tcp(stream, remote) = &stream {
         connection::prepare(stream, *remote);

@@ -5,6 +5,7 @@ mod fixture;
 mod hostile;
 mod hub;
 mod images;
+mod pages;
 mod patience;
 mod protocols;
 mod semantics;
