@@ -171,11 +171,7 @@ fn packages(difference: &Difference<'_>) -> Packages {
             .any(|n| *n > PACKAGES_MAX),
         added: list(added),
         removed: list(removed),
-        changed: changed
-            .iter()
-            .take(PACKAGES_MAX)
-            .map(|c| change(c))
-            .collect(),
+        changed: changed.iter().take(PACKAGES_MAX).map(change).collect(),
     }
 }
 

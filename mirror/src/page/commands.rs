@@ -93,7 +93,7 @@ fn hatchery(subject: &Subject<'_>) -> Option<Client> {
                Compare the fingerprint first."
             .to_owned(),
         commands: format!(
-            "sudo hatchery import {reference}{architecture} --mirror {} --trust {key}\n\
+            "sudo hatchery import {reference}{architecture} --mirror {} \\\n    --trust {key}\n\
              sudo machinectl start {}",
             subject.url, version.image
         ),

@@ -8,11 +8,15 @@ use crate::expiry::{self, Expiry};
 use crate::holdings::{Holdings, HoldingsError};
 use hatchery_image::keyring::{Certificate, CertificateState};
 use hatchery_image::{Catalog, Fingerprint};
+use jiff::SignedDuration;
 
 /// Most keys of a catalog that are shown.
 const KEYS_MAX: usize = 16;
 /// Most user ids of a key that are shown.
 const USER_IDS_MAX: usize = 3;
+
+/// From the beginning of a view's minute to its end.
+const MINUTE: SignedDuration = SignedDuration::from_secs(59);
 
 /// What is wrong with the catalog, in a sentence or two.
 #[derive(Clone, Debug)]
@@ -57,7 +61,10 @@ pub(super) struct Signers {
 impl Signers {
     /// Reads the catalog and the certificates beside it.
     pub(super) fn read(holdings: &Holdings, view: &View) -> Result<Self, HoldingsError> {
-        let certificates = holdings.pages().certificates(holdings, view.now)?;
+        // The end of the minute that the page speaks of: a key may be seconds
+        // old when its first catalog is there.
+        let end = view.now.checked_add(MINUTE).unwrap_or(view.now);
+        let certificates = holdings.pages().certificates(holdings, end)?;
         let looked = holdings.look(|catalog, signers| {
             catalog.map(|catalog| Self::of(catalog, signers, &certificates, view))
         })?;

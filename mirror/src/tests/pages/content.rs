@@ -55,7 +55,7 @@ fn an_image_has_its_versions_and_a_command_for_each_client() {
             "2 latest stable 2026-11-22 16:15 UTC 3 packages what changed",
             "1 none 2026-11-21 10:00 UTC 3 packages the first one",
             "For arm64, newest first",
-            &format!("sudo hatchery import debian --mirror http://mirror/ --trust {KEY}"),
+            &format!("sudo hatchery import debian --mirror http://mirror/ \\ --trust {KEY}"),
             "sudo importctl pull-tar --class=machine --verify=signature \
              http://mirror/images/debian/amd64/latest/debian.tar.xz debian",
             "sudo machinectl pull-tar --verify=signature \
@@ -92,7 +92,7 @@ fn a_version_says_what_is_in_it() {
             "3 packages, 4.5 KiB installed",
             "libc6 2.41-12+deb13u1 amd64 1.5 KiB",
             &format!(
-                "sudo hatchery import debian@2 --architecture amd64 --mirror http://mirror/ --trust {KEY}"
+                "sudo hatchery import debian@2 --architecture amd64 --mirror http://mirror/ \\ --trust {KEY}"
             ),
             "podman pull --arch amd64 --tls-verify=false mirror/debian:2",
             "skopeo --override-arch amd64 copy",
@@ -114,7 +114,7 @@ fn the_changes_between_versions() {
         &[
             "since 1 , the version before it, published on 2026-11-21 10:00 UTC .",
             "Unpacked 300.0 MiB 310.0 MiB +10.0 MiB",
-            "Another version 1 package Package Before Now libc6 2.41-12 2.41-12+deb13u1",
+            "Changed 1 package Package Before Now libc6 2.41-12 2.41-12+deb13u1",
             "Added 1 package Package Version Installed vim 2:9.1.1230-2",
             "Removed 1 package Package Version Installed nano 8.4-1",
         ],
