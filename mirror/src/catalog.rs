@@ -18,6 +18,9 @@ use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// Most signatures of a catalog whose keys are looked at.
+const SIGNERS_MAX: usize = 64;
+
 /// How a catalog is signed.
 #[derive(Clone, Debug)]
 pub struct Signing {
@@ -211,6 +214,24 @@ pub(crate) fn unverified_payload(bytes: &[u8]) -> Option<Vec<u8>> {
     base64::engine::general_purpose::STANDARD
         .decode(envelope.payload)
         .ok()
+}
+
+/// Whose signatures an envelope says it has, unverified, at most
+/// [`SIGNERS_MAX`] of them.
+pub(crate) fn claimed_signers(bytes: &[u8]) -> Vec<Fingerprint> {
+    #[derive(serde::Deserialize)]
+    struct Signed {
+        signatures: Vec<Signature>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Signature {
+        keyid: String,
+    }
+    let signed = serde_json::from_slice(bytes);
+    let signatures = signed.map_or(Vec::new(), |signed: Signed| signed.signatures);
+    let ids = signatures.iter().take(SIGNERS_MAX);
+    ids.filter_map(|signature| signature.keyid.parse().ok())
+        .collect()
 }
 
 fn may_sign(catalog: &Catalog, signer: &Fingerprint, signing: &Signing) -> Result<()> {

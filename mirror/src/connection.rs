@@ -77,6 +77,8 @@ pub(crate) struct Visitor {
     pub(crate) sees_metrics: bool,
     /// Where blocks of files go that the connection sends itself, if it does.
     pub(crate) outbox: Option<Outbox>,
+    /// Whether the listener speaks TLS.
+    pub(crate) is_secure: bool,
 }
 
 /// How HTTP is spoken, with heads of at most so many bytes.

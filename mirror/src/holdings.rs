@@ -12,10 +12,11 @@
 //!
 //! Everything here blocks on the disk.
 
-use crate::catalog::unverified_payload;
+use crate::catalog::{claimed_signers, unverified_payload};
 use crate::conditional::Validators;
 use crate::content::media_type;
 use crate::inventory::{HeldVersion, Inventory};
+use crate::page;
 use crate::protocols::{hub, oci, streams};
 use crate::store::{self, CATALOG, Store, version_path};
 use crate::target::{ImageFile, Route};
@@ -27,7 +28,7 @@ use hatchery_image::layout::{CERTIFICATES, CERTIFICATES_MAX, SUCCESSIONS};
 use hatchery_image::manifest::MANIFEST_MAX;
 use hatchery_image::succession::SUCCESSIONS_MAX;
 use hatchery_image::sums::{SUMS_MAX, Sums};
-use hatchery_image::{Sha256, Version};
+use hatchery_image::{Architecture, Fingerprint, ImageName, Sha256, Version};
 use hyper::http::header::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -53,7 +54,7 @@ const SIGNATURE_MAX: u64 = 64 << 10;
 const VERSIONS_MAX: usize = 4096;
 
 /// What is escaped in a location: all but the unreserved characters.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+pub(crate) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
@@ -78,6 +79,8 @@ pub(crate) enum HoldingsError {
     Text { path: PathBuf },
     #[error("cannot make an image's metadata for incus")]
     Metadata(#[source] io::Error),
+    #[error("cannot make a page")]
+    Page(#[source] askama::Error),
 }
 
 type Result<T> = std::result::Result<T, HoldingsError>;
@@ -122,6 +125,20 @@ pub(crate) struct Content {
     pub(crate) data: Data,
 }
 
+impl Content {
+    /// Something made just now.
+    pub(crate) fn of(media_type: &'static str, bytes: Vec<u8>, modified: SystemTime) -> Self {
+        Self {
+            media_type: media_type.into(),
+            length: bytes.len() as u64,
+            validators: Validators::new(Sha256::of(&bytes).to_string(), modified),
+            immutable: false,
+            headers: Vec::new(),
+            data: Data::Memory(bytes.into()),
+        }
+    }
+}
+
 /// Where content comes from.
 #[derive(Clone, Debug)]
 pub(crate) enum Data {
@@ -155,6 +172,8 @@ struct KnownCatalog {
     modified: SystemTime,
     /// `None` when it could not be understood.
     catalog: Option<Catalog>,
+    /// Whose signatures it says it has.
+    signers: Vec<Fingerprint>,
 }
 
 /// What a catalog says in a few numbers.
@@ -222,6 +241,7 @@ pub(crate) struct Holdings {
     versions: Mutex<HashMap<PathBuf, Arc<KnownVersion>>>,
     fingerprints: streams::Fingerprints,
     oci: oci::Shelf,
+    pages: page::Memory,
 }
 
 impl Holdings {
@@ -233,6 +253,7 @@ impl Holdings {
             versions: Mutex::default(),
             fingerprints: streams::Fingerprints::default(),
             oci: oci::Shelf::default(),
+            pages: page::Memory::default(),
         }
     }
 
@@ -246,6 +267,7 @@ impl Holdings {
             Route::Hub(wanted) => hub::find(self, wanted),
             Route::Streams(wanted) => streams::find(self, wanted),
             Route::Oci(wanted) => oci::find(self, wanted),
+            Route::Page(wanted) => page::find(self, wanted),
         }
     }
 
@@ -277,6 +299,11 @@ impl Holdings {
         &self.oci
     }
 
+    /// What is remembered for pages.
+    pub(crate) fn pages(&self) -> &page::Memory {
+        &self.pages
+    }
+
     /// All that the catalog lists.
     pub(crate) fn inventory(&self) -> Result<Arc<Inventory>> {
         let Some(catalog) = self.known_catalog()? else {
@@ -291,14 +318,25 @@ impl Holdings {
         let before = known.as_ref().map(|(_, before)| Arc::clone(before));
         let before = before.unwrap_or_default();
         let inventory = Inventory::read(catalog.catalog.as_ref(), &before, |name, on, version| {
-            let path = version_path(name, on, version.as_str()).join(manifest_name(name));
-            self.open(&path)?
-                .map(|opened| self.read(&path, &opened, MANIFEST_MAX))
-                .transpose()
+            self.manifest(name, on, version)
         })?;
         let inventory = Arc::new(inventory);
         *known = Some((catalog.identity, Arc::clone(&inventory)));
         Ok(inventory)
+    }
+
+    /// The bytes of a version's manifest, whatever they are.
+    pub(crate) fn manifest(
+        &self,
+        image: &ImageName,
+        architecture: Architecture,
+        version: &Version,
+    ) -> Result<Option<Bytes>> {
+        let directory = version_path(image, architecture, version.as_str());
+        let path = directory.join(manifest_name(image));
+        let opened = self.open(&path)?;
+        let read = opened.map(|opened| self.read(&path, &opened, MANIFEST_MAX));
+        read.transpose()
     }
 
     /// A file of a version.
@@ -311,15 +349,7 @@ impl Holdings {
     /// Something made from the inventory just now, last modified with the
     /// catalog.
     pub(crate) fn made(&self, media_type: &'static str, bytes: Vec<u8>) -> Result<Content> {
-        let modified = self.modified()?;
-        Ok(Content {
-            media_type: media_type.into(),
-            length: bytes.len() as u64,
-            validators: Validators::new(Sha256::of(&bytes).to_string(), modified),
-            immutable: false,
-            headers: Vec::new(),
-            data: Data::Memory(bytes.into()),
-        })
+        Ok(Content::of(media_type, bytes, self.modified()?))
     }
 
     /// When the catalog was written.
@@ -330,6 +360,16 @@ impl Holdings {
     /// What the catalog says, if there is one that can be understood.
     pub(crate) fn catalog(&self) -> Result<Option<Catalog>> {
         Ok(self.known_catalog()?.and_then(|k| k.catalog.clone()))
+    }
+
+    /// Looks at the catalog and whose signatures it says it has, if there is
+    /// one; at none if it cannot be understood.
+    pub(crate) fn look<T>(
+        &self,
+        see: impl FnOnce(Option<&Catalog>, &[Fingerprint]) -> T,
+    ) -> Result<Option<T>> {
+        let known = self.known_catalog()?;
+        Ok(known.map(|known| see(known.catalog.as_ref(), &known.signers)))
     }
 
     /// What the catalog says in a few numbers; none if it is not there or
@@ -485,6 +525,7 @@ impl Holdings {
         let known = Arc::new(KnownCatalog {
             identity: opened.identity,
             digest: Sha256::of(&bytes),
+            signers: claimed_signers(&bytes),
             bytes,
             modified: opened.modified,
             catalog,

@@ -9,7 +9,9 @@
 //! Signatures are not checked: the server holds no key, and says so.
 
 use hatchery_image::catalog::{Listing, ManifestReference};
-use hatchery_image::manifest::{Archive, Distribution, Manifest, Tar, Tool};
+use hatchery_image::manifest::{
+    Archive, Distribution, File, Manifest, Requires, Tar, Tool, Unpacked,
+};
 use hatchery_image::{Architecture, Catalog, Channel, ImageName, Sha256, Version};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -32,8 +34,14 @@ pub(crate) struct HeldVersion {
     pub(crate) tar: Tar,
     /// Best first.
     pub(crate) archives: Vec<Archive>,
-    /// The guest's systemd, if it has one.
-    pub(crate) systemd: Option<u32>,
+    /// What lies beside them.
+    pub(crate) files: Vec<File>,
+    pub(crate) unpacked: Unpacked,
+    /// What the recipe suggests, in bytes.
+    pub(crate) disk_limit: Option<u64>,
+    pub(crate) requires: Requires,
+    /// How many packages there are inside.
+    pub(crate) packages: usize,
 }
 
 /// The versions of one image for one architecture.
@@ -149,6 +157,10 @@ pub(crate) fn describe(
         tool: manifest.tool,
         tar: manifest.tar,
         archives: manifest.archives,
-        systemd: manifest.requires.systemd,
+        files: manifest.files,
+        unpacked: manifest.unpacked,
+        disk_limit: manifest.disk_limit,
+        requires: manifest.requires,
+        packages: manifest.packages.len(),
     })
 }

@@ -27,6 +27,7 @@ mod inventory;
 mod log;
 mod metrics;
 mod operation;
+mod page;
 mod page_cache;
 mod protocols;
 mod publish;
@@ -48,6 +49,7 @@ pub use clients::{PerClient, Rate};
 pub use connection::{HEAD_LIMIT, HEAD_MAX};
 pub use derive::{DeriveError, Derived, Selection, derive_gzip, remove_gzip};
 pub use log::{LINES_MAX, LogError, LogFormat, LogOutput, LogWriter};
+pub use page::{InvalidPublicUrl, PublicUrl};
 pub use publish::{PublishError, Published, publish};
 pub use ranges::RANGES_MAX;
 pub use server::{

@@ -36,7 +36,7 @@ pub(crate) async fn answer<B>(
         // In boxes, because every connection has room for the largest answer.
         "/healthz" if reads => Box::pin(health(reception, reply)).await,
         "/metrics" if reads && visitor.sees_metrics => Box::pin(metrics(reception, reply)).await,
-        _ => respond(&reception.desk, request).await,
+        _ => respond(&reception.desk, visitor.is_secure, request).await,
     }
 }
 

@@ -8,12 +8,14 @@ use crate::answers::Answers;
 use crate::body::{Body, Budget};
 use crate::conditional::{self, Verdict};
 use crate::holdings::{Content, Found, Holdings};
+use crate::page::{PublicUrl, View};
 use crate::ranges::{self, Selection};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::stagger;
 use crate::target::{self, Route};
-use hyper::http::{Method, Request, Response, Uri};
+use hyper::http::{Method, Request, Response};
+use jiff::Timestamp;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -25,12 +27,19 @@ pub(crate) struct Desk {
     pub(crate) budget: Arc<Budget>,
     /// Most ranges that are answered one by one.
     pub(crate) ranges: NonZeroUsize,
+    /// Where clients find the server, if it was told.
+    pub(crate) public_url: Option<PublicUrl>,
+    pub(crate) now: fn() -> Timestamp,
 }
 
-/// Answers a request.
-pub(crate) async fn respond<B>(desk: &Desk, request: &Request<B>) -> Response<Body> {
+/// Answers a request, which came over TLS if it `is_secure`.
+pub(crate) async fn respond<B>(
+    desk: &Desk,
+    is_secure: bool,
+    request: &Request<B>,
+) -> Response<Body> {
     let reply = Reply::new(&desk.budget, request);
-    match answer(desk, request, &reply).await {
+    match answer(desk, is_secure, request, &reply).await {
         Ok(response) => response,
         Err(refusal) => {
             refusal.log(request.uri());
@@ -41,13 +50,14 @@ pub(crate) async fn respond<B>(desk: &Desk, request: &Request<B>) -> Response<Bo
 
 async fn answer<B>(
     desk: &Desk,
+    is_secure: bool,
     request: &Request<B>,
     reply: &Reply<'_>,
 ) -> Result<Response<Body>, Refusal> {
     check_method(request.method())?;
     check_target(request)?;
     wait_for_old_clients(request).await;
-    let found = look_up(desk, request.uri()).await?;
+    let found = look_up(desk, is_secure, request).await?;
     let content = match &*found {
         Found::Nothing => return Err(Refusal::Missing),
         Found::Refused(complaint) => return Err(Refusal::Oci(*complaint)),
@@ -83,6 +93,18 @@ fn check_target<B>(request: &Request<B>) -> Result<(), Refusal> {
         .map_err(Refusal::Target)
 }
 
+fn read_target<B>(desk: &Desk, is_secure: bool, request: &Request<B>) -> Result<Route, Refusal> {
+    let (uri, headers) = (request.uri(), request.headers());
+    let view = || {
+        let url = match &desk.public_url {
+            Some(url) => url.clone(),
+            None => PublicUrl::of_request(is_secure, uri, headers)?,
+        };
+        Ok(View::new(url, (desk.now)()))
+    };
+    target::route(uri, view).map_err(Refusal::Target)
+}
+
 async fn wait_for_old_clients<B>(request: &Request<B>) {
     let path = request.uri().path();
     let delay = stagger::delay(request.headers(), path);
@@ -92,7 +114,12 @@ async fn wait_for_old_clients<B>(request: &Request<B>) {
 }
 
 /// What was found a moment ago, or is found now.
-async fn look_up(desk: &Desk, uri: &Uri) -> Result<Arc<Found>, Refusal> {
+async fn look_up<B>(
+    desk: &Desk,
+    is_secure: bool,
+    request: &Request<B>,
+) -> Result<Arc<Found>, Refusal> {
+    let uri = request.uri();
     // Lists of tags have pages, which a query asks for.
     let path = Some(uri.path()).filter(|_| uri.query().is_none());
     // Looked at first: what is found while it changes does not hold.
@@ -101,7 +128,9 @@ async fn look_up(desk: &Desk, uri: &Uri) -> Result<Arc<Found>, Refusal> {
     if let Some(found) = key.and_then(|(path, catalog)| desk.answers.recall(path, catalog)) {
         return Ok(found);
     }
-    let route = target::route(uri).map_err(Refusal::Target)?;
+    let route = read_target(desk, is_secure, request)?;
+    // Pages say what they are asked by, and what time it is.
+    let key = key.filter(|_| !matches!(route, Route::Page(_)));
     let found = Arc::new(find(desk, route).await?);
     if let Some((path, catalog)) = key {
         desk.answers.keep(path, catalog, &found);

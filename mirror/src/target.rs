@@ -1,13 +1,15 @@
 //! From the target of a request to what it asks for.
 //!
 //! Owns the rules on paths; touches no disk. Ours are `/catalog.json` (and
-//! `/keys.pgp` and `/keys.json` beside it) and
-//! `/images/<name>/<architecture>/<version or channel>/<file>`; the others
-//! belong to the protocol that reads them. Every part is parsed into a
+//! `/keys.pgp` and `/keys.json` beside it),
+//! `/images/<name>/<architecture>/<version or channel>/<file>`, and the pages
+//! for people, whose paths end with a slash (see `page`); the others belong to
+//! the protocol that reads them. Every part is parsed into a
 //! name that cannot hold a separator, or compared with a fixed one. So nothing
 //! here normalises: where nginx resolves `a/../b` and merges `//`, a target
 //! that needs either is refused.
 
+use crate::page::{self, View};
 use crate::protocols::{hub, oci, streams};
 use hatchery_image::{Architecture, Channel, ImageName, RelativePath, Version};
 use hyper::http::{HeaderMap, Uri, Version as HttpVersion, header};
@@ -35,6 +37,8 @@ pub(crate) enum Route {
     Streams(streams::Wanted),
     /// Something of OCI distribution.
     Oci(oci::Wanted),
+    /// A page for people.
+    Page(page::Wanted),
 }
 
 /// A file of an image, at a version or a channel: the two look alike, and the
@@ -76,7 +80,12 @@ pub(crate) fn check_length(uri: &Uri) -> Result<(), TargetError> {
 
 /// Reads the target of a request. An absolute one counts by its path alone,
 /// and a query is dropped, as stock clients expect; only OCI's lists have one.
-pub(crate) fn route(uri: &Uri) -> Result<Route, TargetError> {
+/// `view` is asked for a page alone: what else than its path decides what it
+/// shows.
+pub(crate) fn route(
+    uri: &Uri,
+    view: impl FnOnce() -> Result<View, TargetError>,
+) -> Result<Route, TargetError> {
     check_length(uri)?;
     let Some(path) = uri.path().strip_prefix('/') else {
         return Err(TargetError::Malformed("it does not start with '/'"));
@@ -90,10 +99,13 @@ pub(crate) fn route(uri: &Uri) -> Result<Route, TargetError> {
         ["storage", ref rest @ ..] => hub::route(rest).map(Route::Hub),
         ["streams", ref rest @ ..] => streams::route(rest).map(Route::Streams),
         ["v2", ref rest @ ..] => oci::route(rest, uri.query()).map(Route::Oci),
-        ["images", image, architecture, at, file] if !file.is_empty() => {
+        ["images", image, architecture, at, file] if !file.is_empty() && file != page::CHANGES => {
             image_file(image, architecture, at, file).map(Route::File)
         }
-        _ => None,
+        _ => match page::route(&parts) {
+            Some(asked) => Some(Route::Page(asked.seen_by(view()?))),
+            None => None,
+        },
     };
     route.ok_or(TargetError::Nothing)
 }
@@ -156,11 +168,15 @@ mod tests {
     use super::*;
 
     fn of(target: &str) -> Result<Route, TargetError> {
-        route(
-            &target
-                .parse()
-                .expect("hyper would not hand over this target"),
-        )
+        let target = target
+            .parse()
+            .expect("hyper would not hand over this target");
+        route(&target, || Ok(view()))
+    }
+
+    fn view() -> View {
+        let url = "http://mirror/".parse().unwrap();
+        View::new(url, jiff::Timestamp::UNIX_EPOCH)
     }
 
     fn file() -> Route {
@@ -215,15 +231,17 @@ mod tests {
     #[test]
     fn the_rest_leads_nowhere() {
         for target in [
-            "/",
+            "//",
             "//catalog.json",
+            "/images//",
+            "/images/debian/amd64//",
+            "/images/debian/amd64/1//",
+            "/images/debian/amd64/1/changes/x",
+            "/images/debian/x86_64/1/",
             "/catalog.json/",
             "/Catalog.json",
             "/repository.json",
             "/.lock",
-            "/images",
-            "/images/",
-            "/images/debian/amd64/1/",
             "/images/debian/amd64/1/.hidden",
             "/images/debian/amd64/1/%2ehidden",
             "/images/debian/x86_64/1/debian.tar.zst",

@@ -88,6 +88,7 @@ fn a_check_says_what_is_wrong_and_where() {
         ),
         ("[[listen]]\naddress = '8080'\n", 3, "write one such as"),
         ("drain_seconds = 0\n", 3, "write 1 to 86400 seconds"),
+        ("public_url = 'example.org'\n", 3, "write it like https://"),
     ] {
         write(home.path(), rest);
         let wrong = check();

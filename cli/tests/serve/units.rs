@@ -77,6 +77,7 @@ fn the_sample_is_right_with_and_without_its_examples() {
         assert_eq!(ran.code, Some(0), "{ran:?}");
     }
     for key in [
+        "public_url",
         "drain_seconds",
         "address",
         "certificate",

@@ -14,7 +14,7 @@ pub use error::ConfigError;
 pub use sockets::{Handed, HandedError};
 pub use values::{HeadBytes, Place, Seconds};
 
-use crate::{Options, PerClient, Rate, TlsError, TlsFiles};
+use crate::{Options, PerClient, PublicUrl, Rate, TlsError, TlsFiles};
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -34,6 +34,8 @@ const LISTENERS_MAX: usize = 64;
 pub struct Config {
     /// The store, an absolute path.
     pub store: Option<PathBuf>,
+    /// Where clients find the server, for its pages (as each request says).
+    pub public_url: Option<PublicUrl>,
     /// How long answers under way have when the server stops (30).
     pub drain_seconds: Option<Seconds>,
     /// Where to listen (`127.0.0.1:8080`, or all sockets handed over).
@@ -230,6 +232,7 @@ impl Config {
         let mut options = Options::new(sockets::DEFAULT, now);
         options.listeners = sockets::listeners(&self.listen, handed)?;
         options.per_client = self.per_client.limits();
+        options.public_url = self.public_url.clone();
         self.limits.apply(&mut options);
         if let Some(drain) = self.drain_seconds {
             options.drain = drain.into();

@@ -16,6 +16,7 @@ fn now() -> Timestamp {
 fn every_key_reaches_the_server() {
     let text = r#"
         store = "/srv/images"
+        public_url = "https://images.example.org/hatchery"
         drain_seconds = 7
         [[listen]]
         address = "0.0.0.0:80"
@@ -52,6 +53,8 @@ fn every_key_reaches_the_server() {
     let options = config.options(&[], now).unwrap();
     let seconds = Duration::from_secs;
     assert_eq!(options.drain, seconds(7));
+    let url = options.public_url.map(|url| url.to_string());
+    assert_eq!(url.as_deref(), Some("https://images.example.org/hatchery/"));
     assert_eq!(options.listeners.len(), 2);
     assert_eq!(options.listeners[0].address.to_string(), "0.0.0.0:80");
     assert!(options.listeners[0].tls.is_none());

@@ -21,9 +21,9 @@
 //! succeeds. A redirect would not help, as each file would be redirected for
 //! itself.
 
-use super::releases::{self, Candidate};
+use super::releases::{self, Candidate, Release};
 use crate::holdings::{Content, Found, Holdings, HoldingsError, SIGNATURE, SUMS};
-use crate::inventory::Inventory;
+use crate::inventory::{HeldVersion, Inventory};
 use crate::target::Route;
 use std::collections::BTreeSet;
 
@@ -114,6 +114,21 @@ fn choose<'i>(
         }
     }
     Ok(None)
+}
+
+/// What the script takes as its argument for the version that `latest` of an
+/// image points at, if that is what it would get.
+pub(crate) fn argument(
+    holdings: &Holdings,
+    inventory: &Inventory,
+    latest: &HeldVersion,
+) -> Result<Option<String>, HoldingsError> {
+    let Some(Release { distribution, name }) = Release::of(latest) else {
+        return Ok(None);
+    };
+    let chosen = choose(holdings, inventory, distribution, name)?;
+    let is_it = chosen.is_some_and(|chosen| std::ptr::eq(&**chosen.latest, latest));
+    Ok(is_it.then(|| format!("{distribution}/{name}/tar")))
 }
 
 fn is_offered(holdings: &Holdings, candidate: &Candidate<'_>) -> Result<bool, HoldingsError> {

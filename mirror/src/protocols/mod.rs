@@ -5,5 +5,5 @@
 
 pub(crate) mod hub;
 pub(crate) mod oci;
-mod releases;
+pub(crate) mod releases;
 pub(crate) mod streams;

@@ -151,6 +151,7 @@ fn greet(
         remote: stream.remote(),
         sees_metrics: manner.shows_metrics,
         outbox: None,
+        is_secure: tls.is_some(),
     };
     if let Stream::Tcp(stream, remote) = &stream {
         connection::prepare(stream, *remote, tls.is_none());

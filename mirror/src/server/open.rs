@@ -25,6 +25,8 @@ fn first_reception(holdings: Arc<Holdings>, options: &Options) -> Reception {
         answers: Arc::default(),
         budget: Arc::new(Budget::default()),
         ranges: options.ranges,
+        public_url: options.public_url.clone(),
+        now: options.now,
     };
     let slots = Slots::new(slots::affordable(options.connections.max(1)));
     let pace = Arc::new(Pace::new(options.per_client));
@@ -36,6 +38,8 @@ fn first_reception(holdings: Arc<Holdings>, options: &Options) -> Reception {
 fn next_reception(before: &Reception, options: &Options) -> Reception {
     let desk = Desk {
         ranges: options.ranges,
+        public_url: options.public_url.clone(),
+        now: options.now,
         ..before.desk.clone()
     };
     let slots = before.slots.clone();

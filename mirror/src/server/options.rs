@@ -7,6 +7,7 @@ use crate::access::AccessLog;
 use crate::activity::Patience;
 use crate::clients::PerClient;
 use crate::connection::HEAD_MAX;
+use crate::page::PublicUrl;
 use crate::ranges::RANGES_MAX;
 use jiff::Timestamp;
 use std::fmt;
@@ -87,7 +88,10 @@ pub struct Options {
     pub access: AccessLog,
     /// Where the log counts the lines that it leaves out, for `/metrics`.
     pub lost_lines: Option<Arc<AtomicU64>>,
-    /// What time it is, for warnings of the catalog's expiry.
+    /// Where clients find the server, for what its pages tell them to do; as
+    /// each request says, if there is none.
+    pub public_url: Option<PublicUrl>,
+    /// What time it is, for warnings of the catalog's expiry and for pages.
     pub now: fn() -> Timestamp,
 }
 
@@ -106,6 +110,7 @@ impl Options {
             drain: DRAIN,
             access: Arc::new(|_| ()),
             lost_lines: None,
+            public_url: None,
             now,
         }
     }
@@ -122,6 +127,7 @@ impl fmt::Debug for Options {
             .field("ranges", &self.ranges)
             .field("handshake", &self.handshake)
             .field("drain", &self.drain)
+            .field("public_url", &self.public_url)
             .finish_non_exhaustive()
     }
 }

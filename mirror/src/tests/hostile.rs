@@ -28,7 +28,7 @@ fn targets_that_could_mean_another_file() {
         ("/images/debian/amd64/20261122.1/", 404),
         ("/images/debian/amd64/20261122.1", 404),
         ("//catalog.json", 404),
-        ("/", 404),
+        ("/", 200),
         ("/.lock", 404),
         ("/repository.json", 404),
         ("/images/debian/amd64/20261122.1/SHA256SUMS/", 404),

@@ -2,7 +2,7 @@
 //! a manifest, so that the inventory knows it, in an unsigned catalog.
 
 use super::fixture::Fixture;
-use crate::{Running, Server, Store};
+use crate::{Options, Running, Server, Store};
 use base64::Engine as _;
 use hatchery_image::catalog::{Listing, ManifestReference, PAYLOAD_TYPE};
 use hatchery_image::manifest::{
@@ -29,6 +29,8 @@ pub(super) struct Image<'a> {
     pub(super) zstd: bool,
     pub(super) systemd: Option<u32>,
     pub(super) channels: &'a [&'a str],
+    /// What its manifest says otherwise.
+    pub(super) edit: fn(&mut Manifest),
 }
 
 impl Default for Image<'_> {
@@ -43,6 +45,7 @@ impl Default for Image<'_> {
             zstd: false,
             systemd: None,
             channels: &["latest"],
+            edit: |_| (),
         }
     }
 }
@@ -70,6 +73,10 @@ pub(super) struct Images {
     folder: TempDir,
     images: BTreeMap<ImageName, BTreeMap<Architecture, Listing>>,
     version: u64,
+    /// The fingerprints of the keys that may sign, of which the first is said
+    /// to have done so.
+    pub(super) keys: Vec<String>,
+    pub(super) expires: &'static str,
 }
 
 impl Images {
@@ -80,6 +87,8 @@ impl Images {
             folder,
             images: BTreeMap::new(),
             version: 0,
+            keys: Vec::new(),
+            expires: "2026-12-22T00:00:00Z",
         };
         new.publish(images);
         new
@@ -90,9 +99,11 @@ impl Images {
     }
 
     pub(super) fn serve(&self) -> Running {
-        Server::bind(self.store(), Fixture::options())
-            .unwrap()
-            .spawn()
+        self.serve_with(Fixture::options())
+    }
+
+    pub(super) fn serve_with(&self, options: Options) -> Running {
+        Server::bind(self.store(), options).unwrap().spawn()
     }
 
     /// The folder that the store lies in.
@@ -113,14 +124,18 @@ impl Images {
         }
         self.version += 1;
         let payload = serde_json::json!({
-            "repository": "r", "version": self.version, "keys": [],
-            "created": "2026-11-22T00:00:00Z", "expires": "2026-12-22T00:00:00Z",
+            "repository": "r", "version": self.version, "keys": self.keys,
+            "created": "2026-11-22T00:00:00Z", "expires": self.expires,
             "images": self.images,
         });
+        let signers = self.keys.iter().take(1);
+        let signatures: Vec<_> = signers
+            .map(|key| serde_json::json!({ "keyid": key, "sig": "" }))
+            .collect();
         let envelope = serde_json::json!({
             "payloadType": PAYLOAD_TYPE,
             "payload": base64::engine::general_purpose::STANDARD.encode(payload.to_string()),
-            "signatures": []
+            "signatures": signatures,
         });
         let bytes = envelope.to_string();
         hatchery_image::durable::write(&self.store().catalog(), bytes.as_bytes(), 0o644).unwrap();
@@ -130,7 +145,9 @@ impl Images {
         let directory = self.directory(image);
         fs::create_dir_all(&directory).unwrap();
         let (archive, name) = (image.archive(), format!("{}.tar.xz", image.name));
-        let manifest = manifest(image).to_bytes();
+        let mut manifest = manifest(image);
+        (image.edit)(&mut manifest);
+        let manifest = manifest.to_bytes();
         let mut files = vec![
             (name, &archive),
             (format!("{}.manifest.json", image.name), &manifest),

@@ -6,6 +6,7 @@ mod hostile;
 mod hub;
 mod images;
 mod oci;
+mod pages;
 mod patience;
 mod protocols;
 mod semantics;

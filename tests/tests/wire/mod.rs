@@ -4,6 +4,7 @@ pub(crate) mod fixture;
 mod hub;
 mod incus;
 mod oci;
+mod page;
 mod publish;
 mod pull;
 mod tls;

@@ -1,6 +1,7 @@
 //! What `hatchery serve` takes.
 
 use clap::Args;
+use hatchery_mirror::PublicUrl;
 use hatchery_mirror::config::{AccessFormat, HeadBytes, Place, Seconds};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -11,7 +12,8 @@ here. Stock clients work too:
   systemd-pull --verify=signature tar http://HOST:8080/images/debian/amd64/latest/debian.tar.xz
 
 Without --store, /etc/hatchery/mirror.toml says what is served; a flag wins
-over it. /healthz says whether the catalog can be read.
+over it. /healthz says whether the catalog can be read. A browser at / finds
+the images, who signs them, and what to type to get one.
 
 Ctrl-C and SIGTERM let answers under way finish; a second one does not. SIGHUP
 reads the configuration again and opens the log file again. Certificates are
@@ -51,6 +53,11 @@ pub(crate) struct Arguments {
     /// The certificate's private key, PEM
     #[arg(long, value_name = "FILE", requires = "certificate")]
     pub(super) key: Option<PathBuf>,
+    /// Where clients find the server, such as https://images.example.org/: what
+    /// its pages tell people to type begins with it. Needed behind a proxy that
+    /// speaks TLS or adds a path [default: as each request says]
+    #[arg(long, value_name = "URL")]
+    pub(super) public_url: Option<PublicUrl>,
     #[command(flatten)]
     pub(super) limits: Limits,
     /// How accesses are logged: off, plain or json [default: plain]

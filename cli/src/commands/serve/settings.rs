@@ -74,6 +74,7 @@ fn overlay(config: &mut Config, arguments: &Arguments) {
         }
     }
     set(&mut config.store, &arguments.store);
+    set(&mut config.public_url, &arguments.public_url);
     set(&mut config.drain_seconds, &arguments.drain);
     set(&mut config.log.access, &arguments.access_log);
     set(&mut config.log.file, &arguments.log_file);

@@ -160,7 +160,7 @@ pub(super) fn config(version: &HeldVersion) -> Vec<u8> {
     let created =
         Timestamp::from_second(version.source_date_epoch).unwrap_or(Timestamp::UNIX_EPOCH);
     let tool = format!("{} {}", version.tool.name, version.tool.version);
-    let systemd = version.systemd.is_some();
+    let systemd = version.requires.systemd.is_some();
     bytes(&Config {
         created,
         platform: platform(version.architecture),

@@ -1,0 +1,107 @@
+//! What pages need of the store and take time to read: packages of manifests,
+//! and certificates. Each is read once while many ask, and remembered up to
+//! fixed limits.
+
+use super::packages::Packages;
+use crate::holdings::{Data, Found, Holdings, HoldingsError};
+use crate::inventory::HeldVersion;
+use crate::target::Route;
+use hatchery_image::keyring::Certificate;
+use hatchery_image::{Keyring, Manifest, Sha256};
+use jiff::Timestamp;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Most bytes of packages that are remembered. A desktop of 5,000 packages
+/// takes about half a megabyte.
+const PACKAGES_TOTAL: usize = 16 << 20;
+
+/// The certificates of `keys.pgp` as they stood at a time.
+#[derive(Debug)]
+struct KnownCertificates {
+    /// The tag of the file.
+    tag: String,
+    /// Whether one counts depends on it.
+    now: Timestamp,
+    certificates: Arc<Vec<Certificate>>,
+}
+
+/// What is remembered for pages.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// By the digest of their manifest, last used first.
+    packages: Mutex<VecDeque<(Sha256, Arc<Packages>)>>,
+    certificates: Mutex<Option<KnownCertificates>>,
+}
+
+impl Memory {
+    /// The packages of a version; none if its manifest is not there any more.
+    pub(super) fn packages(
+        &self,
+        holdings: &Holdings,
+        version: &HeldVersion,
+    ) -> Result<Option<Arc<Packages>>, HoldingsError> {
+        // Held while one is read: however many are asked for, the memory that
+        // parsing takes is that of one manifest.
+        let mut known = lock(&self.packages);
+        let at = known.iter().position(|(of, _)| *of == version.manifest);
+        if let Some(found) = at.and_then(|at| known.remove(at)) {
+            let packages = Arc::clone(&found.1);
+            known.push_front(found);
+            return Ok(Some(packages));
+        }
+        let bytes = holdings.manifest(&version.image, version.architecture, &version.version)?;
+        let Some(bytes) = bytes.filter(|bytes| Sha256::of(bytes) == version.manifest) else {
+            return Ok(None);
+        };
+        // It could be read when the inventory was.
+        let Ok(manifest) = Manifest::parse(&bytes) else {
+            return Ok(None);
+        };
+        let packages = Arc::new(Packages::of(manifest.packages));
+        known.push_front((version.manifest, Arc::clone(&packages)));
+        let mut total = 0;
+        known.retain(|(_, packages)| {
+            total += packages.weight();
+            total <= PACKAGES_TOTAL
+        });
+        Ok(Some(packages))
+    }
+
+    /// The published certificates, at a time; none where there is none that
+    /// can be read.
+    pub(super) fn certificates(
+        &self,
+        holdings: &Holdings,
+        now: Timestamp,
+    ) -> Result<Arc<Vec<Certificate>>, HoldingsError> {
+        let Found::Content(content) = holdings.find(&Route::Certificates)? else {
+            return Ok(Arc::default());
+        };
+        let Data::Memory(bytes) = content.data else {
+            return Ok(Arc::default());
+        };
+        let mut known = lock(&self.certificates);
+        let tag = content.validators.tag();
+        if let Some(known) = known.as_ref().filter(|k| k.tag == tag && k.now == now) {
+            return Ok(Arc::clone(&known.certificates));
+        }
+        let keyring = Keyring::parse(&bytes).unwrap_or_else(|error| {
+            tracing::error!(%error, "the published certificates cannot be read; pages show fingerprints alone");
+            Keyring::default()
+        });
+        let certificates = Arc::new(keyring.certificates(now));
+        *known = Some(KnownCertificates {
+            tag: tag.to_owned(),
+            now,
+            certificates: Arc::clone(&certificates),
+        });
+        Ok(certificates)
+    }
+}
+
+/// Each change behind these locks is one step, so a panic leaves nothing half
+/// done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
