@@ -103,7 +103,7 @@ pub(crate) enum Found {
 impl Found {
     /// Provisional content, older by its date than whatever it will be.
     pub(crate) fn provisional(mut content: Content) -> Self {
-        content.validators.modified = UNIX_EPOCH;
+        content.validators = content.validators.dated(UNIX_EPOCH);
         Self::Provisional(content)
     }
 }
@@ -131,12 +131,12 @@ pub(crate) enum Data {
 
 /// What tells that a file is still the one that was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
+pub(crate) struct Identity {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    pub(crate) size: u64,
+    pub(crate) modified: (i64, i64),
+    pub(crate) changed: (i64, i64),
 }
 
 /// A file that was opened, and what the system says about it.
@@ -247,6 +247,19 @@ impl Holdings {
             Route::Streams(wanted) => streams::find(self, wanted),
             Route::Oci(wanted) => oci::find(self, wanted),
         }
+    }
+
+    /// Which file the catalog is now. Quick enough for any thread: nothing is
+    /// opened.
+    pub(crate) fn catalog_identity(&self) -> Option<Identity> {
+        let stat = self.store.stat(CATALOG).ok()?;
+        Some(Identity {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            size: u64::try_from(stat.st_size).ok()?,
+            modified: (stat.st_mtime, i64::try_from(stat.st_mtime_nsec).ok()?),
+            changed: (stat.st_ctime, i64::try_from(stat.st_ctime_nsec).ok()?),
+        })
     }
 
     /// The store itself.

@@ -4,12 +4,14 @@
 //! the [`Server`] answers for the store and needs no key. This crate never
 //! builds or unpacks anything.
 //!
-//! A request goes `connection` → `respond` → `target` (what is asked for) →
-//! `holdings` (where it lies, what its digest is) → `conditional` and
-//! `ranges` (which part of it, if any) → `reply` → `body`.
+//! A request goes `connection` → `respond` → `answers` (what was found a moment
+//! ago) or `target` (what is asked for) and `holdings` (where it lies, what its
+//! digest is) → `conditional` and `ranges` (which part of it, if any) → `reply`
+//! → `body` → `sendfile` where the kernel can send it alone.
 
 mod access;
 mod activity;
+mod answers;
 mod body;
 mod catalog;
 mod certificates;
@@ -25,12 +27,14 @@ mod inventory;
 mod log;
 mod metrics;
 mod operation;
+mod page_cache;
 mod protocols;
 mod publish;
 mod ranges;
 mod refusal;
 mod reply;
 mod respond;
+mod sendfile;
 mod server;
 mod stagger;
 mod store;

@@ -21,7 +21,7 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 /// Answers a request, unless its client asks too quickly.
 pub(crate) async fn answer<B>(
     reception: &Reception,
-    visitor: Visitor,
+    visitor: &Visitor,
     request: &Request<B>,
 ) -> Response<Body> {
     let reply = Reply::new(&reception.desk.budget, request);

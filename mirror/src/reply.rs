@@ -148,10 +148,7 @@ impl<'r> Reply<'r> {
             .begin(status, lifetime)
             .header(header::ACCEPT_RANGES, "bytes")
             .header(header::ETAG, content.validators.etag())
-            .header(
-                header::LAST_MODIFIED,
-                httpdate::fmt_http_date(content.validators.modified),
-            );
+            .header(header::LAST_MODIFIED, content.validators.last_modified());
         for (name, value) in &content.headers {
             builder = builder.header(name, value);
         }

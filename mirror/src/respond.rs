@@ -4,16 +4,16 @@
 //! missing file is a 404 and nothing else, tags are strong and a 304 carries
 //! the tag, redirects lead from a channel to an immutable version.
 
+use crate::answers::Answers;
 use crate::body::{Body, Budget};
 use crate::conditional::{self, Verdict};
 use crate::holdings::{Content, Found, Holdings};
-use crate::protocols::hub;
 use crate::ranges::{self, Selection};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::stagger;
 use crate::target::{self, Route};
-use hyper::http::{Method, Request, Response};
+use hyper::http::{Method, Request, Response, Uri};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(crate) struct Desk {
     pub(crate) holdings: Arc<Holdings>,
+    pub(crate) answers: Arc<Answers>,
     pub(crate) budget: Arc<Budget>,
     /// Most ranges that are answered one by one.
     pub(crate) ranges: NonZeroUsize,
@@ -44,23 +45,24 @@ async fn answer<B>(
     reply: &Reply<'_>,
 ) -> Result<Response<Body>, Refusal> {
     check_method(request.method())?;
-    let route = read_target(request)?;
-    wait_for_old_clients(request, &route).await;
-    let content = match find(desk, &route).await? {
+    check_target(request)?;
+    wait_for_old_clients(request).await;
+    let found = look_up(desk, request.uri()).await?;
+    let content = match &*found {
         Found::Nothing => return Err(Refusal::Missing),
-        Found::Refused(complaint) => return Err(Refusal::Oci(complaint)),
-        Found::Elsewhere(location) => return Ok(reply.redirect(&location)),
+        Found::Refused(complaint) => return Err(Refusal::Oci(*complaint)),
+        Found::Elsewhere(location) => return Ok(reply.redirect(location)),
         Found::Content(content) | Found::Provisional(content) => content,
     };
     match conditional::evaluate(request.headers(), &content.validators) {
-        Verdict::NotModified => return Ok(reply.not_modified(&content)),
+        Verdict::NotModified => return Ok(reply.not_modified(content)),
         Verdict::Failed => return Err(Refusal::Precondition),
         Verdict::Proceed => {}
     }
-    match select(request, &content, desk.ranges) {
-        Selection::Whole => Ok(reply.whole(&content)),
-        Selection::One(span) => Ok(reply.part(&content, span)),
-        Selection::Several(spans) => Ok(reply.parts(&content, &spans)),
+    match select(request, content, desk.ranges) {
+        Selection::Whole => Ok(reply.whole(content)),
+        Selection::One(span) => Ok(reply.part(content, span)),
+        Selection::Several(spans) => Ok(reply.parts(content, &spans)),
         Selection::Unsatisfiable => Err(Refusal::Range {
             length: content.length,
         }),
@@ -75,28 +77,41 @@ fn check_method(method: &Method) -> Result<(), Refusal> {
     }
 }
 
-fn read_target<B>(request: &Request<B>) -> Result<Route, Refusal> {
+fn check_target<B>(request: &Request<B>) -> Result<(), Refusal> {
     target::check_host(request.version(), request.uri(), request.headers())
-        .and_then(|()| target::route(request.uri()))
+        .and_then(|()| target::check_length(request.uri()))
         .map_err(Refusal::Target)
 }
 
-async fn wait_for_old_clients<B>(request: &Request<B>, route: &Route) {
-    let file = match route {
-        Route::File(wanted) => wanted.file.as_str(),
-        Route::Hub(hub::Wanted::File { file, .. }) => file,
-        _ => return,
-    };
-    let delay = stagger::delay(request.headers(), file);
+async fn wait_for_old_clients<B>(request: &Request<B>) {
+    let path = request.uri().path();
+    let delay = stagger::delay(request.headers(), path);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
 }
 
+/// What was found a moment ago, or is found now.
+async fn look_up(desk: &Desk, uri: &Uri) -> Result<Arc<Found>, Refusal> {
+    // Lists of tags have pages, which a query asks for.
+    let path = Some(uri.path()).filter(|_| uri.query().is_none());
+    // Looked at first: what is found while it changes does not hold.
+    let catalog = desk.holdings.catalog_identity();
+    let key = path.zip(catalog);
+    if let Some(found) = key.and_then(|(path, catalog)| desk.answers.recall(path, catalog)) {
+        return Ok(found);
+    }
+    let route = target::route(uri).map_err(Refusal::Target)?;
+    let found = Arc::new(find(desk, route).await?);
+    if let Some((path, catalog)) = key {
+        desk.answers.keep(path, catalog, &found);
+    }
+    Ok(found)
+}
+
 /// Looks at the disk, away from the threads that serve connections.
-async fn find(desk: &Desk, route: &Route) -> Result<Found, Refusal> {
+async fn find(desk: &Desk, route: Route) -> Result<Found, Refusal> {
     let holdings = Arc::clone(&desk.holdings);
-    let route = route.clone();
     tokio::task::spawn_blocking(move || holdings.find(&route))
         .await
         .map_err(Refusal::Task)?

@@ -66,14 +66,19 @@ pub(crate) enum TargetError {
     Nothing,
 }
 
+/// Whether a target is short enough to be looked at.
+pub(crate) fn check_length(uri: &Uri) -> Result<(), TargetError> {
+    match uri.path().len() + uri.query().map_or(0, str::len) {
+        ..=TARGET_MAX => Ok(()),
+        _ => Err(TargetError::TooLong),
+    }
+}
+
 /// Reads the target of a request. An absolute one counts by its path alone,
 /// and a query is dropped, as stock clients expect; only OCI's lists have one.
 pub(crate) fn route(uri: &Uri) -> Result<Route, TargetError> {
-    let path = uri.path();
-    if path.len() + uri.query().map_or(0, str::len) > TARGET_MAX {
-        return Err(TargetError::TooLong);
-    }
-    let Some(path) = path.strip_prefix('/') else {
+    check_length(uri)?;
+    let Some(path) = uri.path().strip_prefix('/') else {
         return Err(TargetError::Malformed("it does not start with '/'"));
     };
     let parts = path.split('/').map(part).collect::<Result<Vec<_>, _>>()?;

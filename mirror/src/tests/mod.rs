@@ -11,3 +11,5 @@ mod protocols;
 mod semantics;
 mod stopping;
 mod streams;
+
+pub(crate) use fixture::noise;

@@ -183,7 +183,7 @@ fn find_blob(
         Ok(Blob::Archive(version, archive)) => holdings
             .file_of(version, archive.file.as_str())?
             // What SHA256SUMS says is another file than the manifest means.
-            .filter(|content| content.validators.tag == digest.to_string())
+            .filter(|content| content.validators.tag() == digest.to_string())
             .map(|content| Found::Content(as_blob(content, digest))),
         Ok(Blob::Gzip(layer)) => holdings
             .oci()
@@ -197,7 +197,7 @@ fn find_blob(
 fn as_blob(content: Content, digest: Sha256) -> Content {
     Content {
         media_type: BLOB.into(),
-        validators: Validators::new(tag(digest), content.validators.modified),
+        validators: content.validators.tagged(tag(digest)),
         headers: digest_header(digest),
         ..content
     }
