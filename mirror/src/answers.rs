@@ -141,6 +141,7 @@ mod tests {
             length: length as u64,
             validators: Validators::new("abc".into(), UNIX_EPOCH),
             immutable: true,
+            headers: Vec::new(),
             data: Data::Memory(vec![0; length].into()),
         }
     }

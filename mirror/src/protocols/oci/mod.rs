@@ -119,31 +119,38 @@ fn digest(text: &str) -> Option<Sha256> {
 
 /// What it leads to.
 pub(crate) fn find(holdings: &Holdings, wanted: &Wanted) -> Result<Found, HoldingsError> {
-    let registry = match wanted {
-        Wanted::Version => return holdings.made(JSON, b"{}".to_vec()).map(Found::Content),
-        Wanted::Nothing(complaint) => return Ok(Found::Refused(*complaint)),
-        Wanted::Blob(name, digest) => return find_blob(holdings, name, *digest),
-        _ => holdings.oci().registry(holdings)?,
-    };
+    let registry = || holdings.oci().registry(holdings);
     let found = match wanted {
+        Wanted::Version => return holdings.made(JSON, b"{}".to_vec()).map(Found::Content),
         Wanted::Names(page) => {
+            let registry = registry()?;
             let answer = pages::names(registry.names(), page);
             Ok(list(&registry, "_catalog", answer))
         }
-        Wanted::Tags(name, page) => registry.get(name).map(|repository| {
-            let answer = pages::tags(name.as_str(), repository.tags(), page);
-            list(&registry, &format!("{name}/tags/list"), answer)
-        }),
-        // A layer of gzip that comes or goes makes it another one.
-        Wanted::Tag(name, tag) => registry
-            .get(name)
-            .and_then(|repository| repository.tag(tag))
-            .map(|index| Found::Provisional(index.content(registry.modified))),
-        Wanted::Manifest(name, digest) => registry
-            .get(name)
-            .and_then(|repository| repository.document(*digest))
-            .map(|document| by_digest(document, &registry)),
-        Wanted::Version | Wanted::Nothing(_) | Wanted::Blob(..) => Ok(Found::Nothing),
+        Wanted::Tags(name, page) => {
+            let registry = registry()?;
+            registry.get(name).map(|repository| {
+                let answer = pages::tags(name.as_str(), repository.tags(), page);
+                list(&registry, &format!("{name}/tags/list"), answer)
+            })
+        }
+        Wanted::Tag(name, tag) => {
+            let registry = registry()?;
+            let index = registry
+                .get(name)
+                .and_then(|repository| repository.tag(tag));
+            // A layer of gzip that comes or goes makes it another one.
+            index.map(|index| Found::Provisional(index.content(registry.modified)))
+        }
+        Wanted::Manifest(name, digest) => {
+            let registry = registry()?;
+            let document = registry
+                .get(name)
+                .and_then(|repository| repository.document(*digest));
+            document.map(|document| by_digest(document, &registry))
+        }
+        Wanted::Blob(name, digest) => return find_blob(holdings, name, *digest),
+        Wanted::Nothing(complaint) => Err(*complaint),
     };
     Ok(found.unwrap_or_else(Found::Refused))
 }
