@@ -25,8 +25,10 @@ const SILENCE: Duration = Duration::from_secs(60 + 40);
 /// Documented for what the user stopped.
 const INTERRUPTED: i32 = 130;
 
-/// Much more than fits between the two processes while one does not read: of
-/// every half megabyte that arrives the other one is told.
+/// So many files of so many bytes are much more than fits between the two
+/// processes while one does not read: of every half megabyte that arrives the
+/// other one is told, and the kernel holds some 280 such messages.
+const FILES: usize = 6;
 const SIZE: usize = 40 << 20;
 
 /// A repository of one image of that size, with a table of contents.
@@ -34,7 +36,10 @@ fn street() -> Street {
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("tree");
     fs::create_dir(&tree).unwrap();
-    fs::write(tree.join("noise"), noise(SIZE)).unwrap();
+    let noise = noise(SIZE);
+    for index in 0..FILES {
+        fs::write(tree.join(index.to_string()), &noise).unwrap();
+    }
     let options = PackOptions {
         source_date_epoch: 0,
         zstd_level: 1,

@@ -276,7 +276,7 @@ mod tests {
         add("a//b/.", 0o704, 1);
         add("a/b", 0o500, 1);
         for n in 0..1000 {
-            add(&format!("n/{n}/{n}"), 0o700 | n % 8, 0);
+            add(&format!("n/{n}/{n}"), 0o700 | (n % 8), 0);
         }
         let root = Root::open(folder.path(), Resolve::Beneath).unwrap();
         directories.finish(&mut root.placer(), || Ok(())).unwrap();
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(mode(""), 0o702);
         assert_eq!((mode("a"), mode("a/b")), (0o500, 0o500));
         for n in 0..1000 {
-            assert_eq!(mode(&format!("n/{n}/{n}")), 0o700 | n % 8);
+            assert_eq!(mode(&format!("n/{n}/{n}")), 0o700 | (n % 8));
         }
     }
 

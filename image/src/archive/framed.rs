@@ -146,7 +146,7 @@ mod tests {
         ] {
             assert_eq!(fitting(&[small.clone(), largest], 64), threads);
         }
-        assert_eq!(fitting(&[small.clone()], 2), 2);
+        assert_eq!(fitting(std::slice::from_ref(&small), 2), 2);
         assert_eq!(fitting(&[], 2), 2);
         // The list itself takes a part of it.
         let many = vec![frame(2 << 20, 4 << 20); usize::try_from(FRAMES_MAX).unwrap()];
