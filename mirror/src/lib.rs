@@ -6,7 +6,8 @@
 //!
 //! A request goes `connection` → `respond` → `target` (what is asked for) →
 //! `holdings` (where it lies, what its digest is) → `conditional` and
-//! `ranges` (which part of it, if any) → `reply` → `body`.
+//! `ranges` (which part of it, if any) → `reply` → `body`. What other
+//! protocols show is made in `protocols`, what people see in `page`.
 
 mod access;
 mod activity;

@@ -115,8 +115,8 @@ fn systemd(subject: &Subject<'_>) -> Option<Client> {
         id: "systemd",
         name: "systemd",
         note: format!(
-            "Verifies the signature of SHA256SUMS with the keys in /etc/systemd; the first two lines put this \
-             mirror’s there, once you have compared what the second shows.{needs}"
+            "Verifies the signature of SHA256SUMS with the keys in /etc/systemd. The first line shows this mirror’s key; \
+             compare its fingerprint before the second puts it there.{needs}"
         ),
         commands: format!(
             "curl -fsSo keys.pgp {url}keys.pgp && gpg --show-keys --with-fingerprint keys.pgp\n\
