@@ -84,6 +84,10 @@ pub(crate) enum Command {
     #[cfg(feature = "serve")]
     #[command(subcommand)]
     Catalog(commands::catalog::Command),
+    /// Makes what other protocols want beside the versions of a store
+    #[cfg(feature = "serve")]
+    #[command(subcommand)]
+    Derive(commands::derive::Command),
     /// Serves a store over HTTP
     #[cfg(feature = "serve")]
     Serve(Box<commands::serve::Arguments>),
@@ -148,6 +152,8 @@ impl Command {
             Self::Publish(arguments) => commands::publish::run(arguments, terminal),
             #[cfg(feature = "serve")]
             Self::Catalog(command) => command.run(terminal),
+            #[cfg(feature = "serve")]
+            Self::Derive(command) => command.run(terminal),
             #[cfg(feature = "serve")]
             Self::Serve(arguments) => commands::serve::run(arguments, terminal),
             #[cfg(feature = "import")]

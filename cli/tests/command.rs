@@ -5,7 +5,11 @@
 mod alone;
 #[cfg(feature = "build")]
 mod build_failures;
+#[cfg(feature = "import")]
+mod chrooted;
 mod crowd;
+#[cfg(feature = "serve")]
+mod derive;
 mod faults;
 mod hatchery;
 #[cfg(feature = "import")]
@@ -26,7 +30,11 @@ mod quota_guest;
 mod real;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(all(feature = "import", feature = "serve"))]
+mod stopped;
 mod street;
 #[cfg(all(feature = "import", feature = "serve"))]
 mod trust;
 mod usage;
+#[cfg(feature = "import")]
+mod verify;

@@ -28,6 +28,10 @@ const LIMITS: Unpacked = Unpacked {
     entries: 2_000_000,
 };
 
+/// Parts with data of a file whose map has as many parts as an archive may say,
+/// 10,000: tar adds its end.
+const EXTENTS: u64 = 9999;
+
 /// A memory cgroup below the one of this process.
 struct Group {
     path: PathBuf,
@@ -228,6 +232,52 @@ fn frames_of_the_highest_level_and_streams_of_every_window() {
     succeeds("xz in blocks", &at("tar.xz"), ArchiveFormat::TarXz);
 }
 
+/// The program `xz` at its highest level, over a tar that fills its dictionary
+/// of 64 MiB before the folders come.
+#[test]
+fn long_paths_of_folders_behind_the_largest_dictionary_of_xz() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let packed = |name: &str, paths: &mut dyn Iterator<Item = String>| {
+        let tar = File::create(folder.path().join("tar")).unwrap();
+        let mut tar = BufWriter::new(tar);
+        tar.write_all(&header("zeros", b'0', 80 << 20, "")).unwrap();
+        std::io::copy(&mut std::io::repeat(0).take(80 << 20), &mut tar).unwrap();
+        for path in paths {
+            let padding = vec![0; path.len().next_multiple_of(512) - path.len()];
+            let long = header("././@LongLink", b'L', path.len() as u64, "");
+            tar.write_all(&long).unwrap();
+            tar.write_all(path.as_bytes()).unwrap();
+            tar.write_all(&padding).unwrap();
+            tar.write_all(&header("x", b'5', 0, "")).unwrap();
+        }
+        tar.write_all(&[0; 1024]).unwrap();
+        tar.into_inner().unwrap();
+        shell(folder.path(), &format!("xz -9 -c tar >{name}"));
+        folder.path().join(name)
+    };
+    let long = |n: usize| format!("{}/", format!("{n:0>7}").repeat(35));
+    // Those in one another: what a path adds is little.
+    let deep: String = (0..15).map(long).collect();
+    let path = packed("deep.xz", &mut (0..20_000).map(|n| format!("{deep}{n}/")));
+    succeeds(
+        "xz -9 of 20000 folders with long paths",
+        &path,
+        ArchiveFormat::TarXz,
+    );
+    // Those that have each a long path of their own.
+    let apart = |n: usize| (0..16).map(|level| long(16 * n + level)).collect();
+    let path = packed("own.xz", &mut (0..16_000).map(apart));
+    refused(
+        "xz -9 of 16000 long paths",
+        &path,
+        ArchiveFormat::TarXz,
+        "bytes of directories",
+    );
+}
+
 #[test]
 fn frames_with_a_table_of_contents() {
     if !require(&NEEDS) {
@@ -334,7 +384,7 @@ fn a_file_of_ten_thousand_holes_and_bombs() {
     let at = |name: &str| folder.path().join(name);
     fs::create_dir(at("holes")).unwrap();
     let file = File::create(at("holes/file")).unwrap();
-    for n in 0..9990 {
+    for n in 0..EXTENTS {
         file.write_all_at(b"data", n * 65_536).unwrap();
     }
     drop(file);
@@ -342,7 +392,7 @@ fn a_file_of_ten_thousand_holes_and_bombs() {
         folder.path(),
         "tar --format=posix -S -C holes -c . | zstd -q >holes.zst",
     );
-    succeeds("9990 holes", &at("holes.zst"), ArchiveFormat::TarZst);
+    succeeds("10000 parts", &at("holes.zst"), ArchiveFormat::TarZst);
     tar(&at("zeros.zst"), |out| {
         out.write_all(&header("zeros", b'0', 0o777_7777_7777, ""))
             .unwrap();

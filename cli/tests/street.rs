@@ -8,6 +8,7 @@ use hatchery_image::{Channel, Manifest, Progress, Sha256};
 use hatchery_mirror::{Signing, Store, publish};
 use hatchery_tests::lab::{key, pack_tree};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -85,9 +86,14 @@ impl Street {
 
     /// The import, ready to run.
     pub(crate) fn import(&self) -> Command {
+        self.import_as("m", self.path("store").as_os_str())
+    }
+
+    /// The same under another name, or from another place.
+    pub(crate) fn import_as(&self, machine: &str, mirror: &OsStr) -> Command {
         let mut command = command(self.home.path());
-        command.args(["import", "lab", "--as", "m", "--key", "key.pgp"]);
-        command.arg("--mirror").arg(self.path("store"));
+        command.args(["import", "lab", "--as", machine, "--key", "key.pgp"]);
+        command.arg("--mirror").arg(mirror);
         command.args([
             "--machines",
             "machines",

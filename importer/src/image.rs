@@ -269,6 +269,8 @@ impl Image {
         let request = self.archive_request().ok()?;
         let table = client.get_end(&request, span.offset, progress, |mut bytes| {
             bytes.truncate(usize::try_from(span.length).unwrap_or(usize::MAX));
+            // The skeleton's memory is given back.
+            bytes.shrink_to_fit();
             match Sha256::of(&bytes) {
                 found if found == span.sha256 => Ok(bytes),
                 found => Err(OtherTable { found }),

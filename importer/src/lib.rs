@@ -21,6 +21,7 @@ pub mod import;
 mod leftovers;
 pub mod limit;
 pub mod list;
+mod listing;
 pub mod lock;
 mod machined;
 pub mod machines;

@@ -38,6 +38,9 @@ pub struct Record {
     pub architecture: Architecture,
     /// Digest of the image's manifest.
     pub manifest: Sha256,
+    /// Digest of the list of what was unpacked, of an archive that holds none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing: Option<Sha256>,
     /// Id of the repository it came from.
     pub repository: String,
     /// Primary fingerprint of the key that signed the catalog.
@@ -250,6 +253,7 @@ mod tests {
             version: "20261122.3fa9c1".parse().unwrap(),
             architecture: Architecture::Amd64,
             manifest: Sha256::of(b"manifest"),
+            listing: None,
             repository: "6d1c6ad5-0a5c-4a3b-9d1e-1f2e3d4c5b6a".to_owned(),
             signer: "0123456789ABCDEF0123456789ABCDEF01234567".parse().unwrap(),
             imported: "2026-11-23T10:00:00Z".parse().unwrap(),

@@ -4,11 +4,16 @@
 //! in it (0.6 MB for an image of 1.6 GB). A machine is verified by them when
 //! image and mirror are long gone.
 //!
+//! Of an archive without a table, what was unpacked is listed instead
+//! ([`Listing`]). The list lies in a folder of its own beside these, by its own
+//! digest, which the machine's record holds.
+//!
 //! Machines of the same version share them; see [`crate::hold`] for how they
 //! are not removed between their writing and that of the record. What is read is compared
 //! with the digests again: the manifest with its name, the rest with it.
 
 use crate::hold::Hold;
+use crate::listing::{LISTING_MAX, Listing};
 use hatchery_image::durable::{self, DurableError, Existing, Staging};
 use hatchery_image::manifest::{MANIFEST_MAX, ManifestError, Span};
 use hatchery_image::{Manifest, Sha256};
@@ -21,6 +26,7 @@ use std::path::{Path, PathBuf};
 const MANIFEST: &str = "manifest.json";
 const TABLE: &str = "toc";
 const SKELETON: &str = "skeleton";
+const LISTING: &str = "listing";
 
 /// Largest table or skeleton that is remembered, in bytes: that of an image of
 /// half a million files.
@@ -46,8 +52,10 @@ pub enum TablesError {
     /// It cannot be written.
     #[error("cannot remember the image's table of contents")]
     Write(#[source] DurableError),
-    /// It is not what was signed.
-    #[error("{path} was changed: it is not what was signed; import the machine again")]
+    /// It is not what was signed, or listed.
+    #[error(
+        "{path} was changed: it is not what was signed, or what was unpacked; import the machine again"
+    )]
     Changed {
         /// Which file.
         path: PathBuf,
@@ -109,22 +117,45 @@ impl Tables {
             // By another import, which may not have come to this yet.
             return durable::sync_directory(&self.root).map_err(TablesError::Write);
         }
+        let mut files = vec![(MANIFEST, manifest)];
+        if let Some((table, skeleton)) = table {
+            files.extend([(TABLE, table.as_slice()), (SKELETON, skeleton.as_slice())]);
+        }
+        self.put(digest, &files)
+    }
+
+    /// Remembers the list of a tree.
+    pub(crate) fn write_listing(&self, listing: &Listing, _held: &Hold) -> Result<(), TablesError> {
+        if matches!(self.find_listing(listing.sha256), Ok(Some(_))) {
+            return durable::sync_directory(&self.root).map_err(TablesError::Write);
+        }
+        self.put(listing.sha256, &[(LISTING, listing.bytes())])
+    }
+
+    /// A folder with these files, in one step.
+    fn put(&self, digest: Sha256, files: &[(&str, &[u8])]) -> Result<(), TablesError> {
         durable::make_folders(&self.root).map_err(failed("make the folder", &self.root))?;
         let staging = Staging::new(&self.root).map_err(TablesError::Write)?;
-        let files = [
-            (MANIFEST, Some(manifest)),
-            (TABLE, table.map(|(table, _)| table.as_slice())),
-            (SKELETON, table.map(|(_, skeleton)| skeleton.as_slice())),
-        ];
         for (name, bytes) in files {
-            if let Some(bytes) = bytes {
-                let path = staging.path().join(name);
-                durable::write(&path, bytes, 0o644).map_err(TablesError::Write)?;
-            }
+            let path = staging.path().join(name);
+            durable::write(&path, bytes, 0o644).map_err(TablesError::Write)?;
         }
         // One that is there already is damaged, or another import's and the same.
         let published = staging.publish_files(&self.folder(digest), Existing::Replace);
         published.map_err(TablesError::Write)
+    }
+
+    /// Table and skeleton in the list of a tree that has this digest.
+    ///
+    /// # Errors
+    /// It cannot be read, or is another one.
+    pub fn find_listing(&self, digest: Sha256) -> Result<Option<(Vec<u8>, Vec<u8>)>, TablesError> {
+        let path = self.folder(digest).join(LISTING);
+        let Some(bytes) = read(&path, LISTING_MAX)? else {
+            return Ok(None);
+        };
+        let parts = Listing::read(bytes, digest).map(Listing::parts);
+        parts.map(Some).ok_or(TablesError::Changed { path })
     }
 
     /// What is remembered of the image whose manifest has this digest.
@@ -160,7 +191,7 @@ impl Tables {
         }))
     }
 
-    /// Folders that none of these manifests needs.
+    /// Folders that none of these digests names.
     pub(crate) fn unused(&self, used: &BTreeSet<Sha256>) -> Result<Vec<PathBuf>, TablesError> {
         let entries = match fs::read_dir(&self.root) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

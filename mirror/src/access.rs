@@ -3,7 +3,9 @@
 
 use crate::metrics::Metrics;
 use crate::server::Remote;
-use hyper::http::{HeaderMap, Method, Request, Version, header};
+use hyper::http::uri::PathAndQuery;
+use hyper::http::{HeaderValue, Method, Request, Uri, Version, header};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,12 +21,12 @@ pub struct Access {
     pub remote: Remote,
     /// `GET` and so on, as sent.
     pub method: Method,
-    /// Path and query as sent, cut to 512 characters.
-    pub target: String,
+    /// What was asked for.
+    pub uri: Uri,
     /// The protocol's version.
     pub version: Version,
-    /// The `User-Agent`, cut to 512 characters; empty if there was none.
-    pub agent: String,
+    /// The `User-Agent`, if there was one.
+    pub user_agent: Option<HeaderValue>,
     /// The status of the answer.
     pub status: u16,
     /// Bytes of the body handed to the connection.
@@ -42,15 +44,44 @@ impl fmt::Display for Access {
             "{} \"{} {} {:?}\" {} {}{} {:.3}s \"{}\"",
             self.remote,
             self.method,
-            printable(&self.target),
+            printable(self.target()),
             self.version,
             self.status,
             self.bytes,
             if self.complete { "" } else { " incomplete" },
             self.duration.as_secs_f64(),
-            printable(&self.agent),
+            printable(&self.agent()),
         )
     }
+}
+
+impl Access {
+    /// Path and query as sent, cut to 512 characters.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        let target = self.uri.path_and_query().map_or("*", PathAndQuery::as_str);
+        // A target is ASCII, or was parsed as UTF-8.
+        cut(target)
+    }
+
+    /// The `User-Agent`, cut to 512 characters; empty if there was none.
+    #[must_use]
+    pub fn agent(&self) -> Cow<'_, str> {
+        let agent = self
+            .user_agent
+            .as_ref()
+            .map_or(&b""[..], HeaderValue::as_bytes);
+        match String::from_utf8_lossy(agent) {
+            Cow::Borrowed(agent) => cut(agent).into(),
+            Cow::Owned(agent) => cut(&agent).to_owned().into(),
+        }
+    }
+}
+
+/// The first characters of a text.
+fn cut(text: &str) -> &str {
+    let end = text.char_indices().nth(TEXT_MAX);
+    end.map_or(text, |(end, _)| &text[..end])
 }
 
 /// Where such events go. Called from the server's threads: quick, and without
@@ -73,19 +104,15 @@ impl Account {
         remote: Remote,
         request: &Request<B>,
     ) -> Self {
-        let target = request
-            .uri()
-            .path_and_query()
-            .map_or("*", |target| target.as_str());
         Self {
             log: Arc::clone(log),
             metrics: Arc::clone(metrics),
             access: Access {
                 remote,
                 method: request.method().clone(),
-                target: target.chars().take(TEXT_MAX).collect(),
+                uri: request.uri().clone(),
                 version: request.version(),
-                agent: agent(request.headers()),
+                user_agent: request.headers().get(header::USER_AGENT).cloned(),
                 status: 0,
                 bytes: 0,
                 complete: false,
@@ -117,17 +144,6 @@ impl Drop for Account {
     }
 }
 
-fn agent(headers: &HeaderMap) -> String {
-    headers
-        .get(header::USER_AGENT)
-        .map_or_else(String::new, |value| {
-            String::from_utf8_lossy(value.as_bytes())
-                .chars()
-                .take(TEXT_MAX)
-                .collect()
-        })
-}
-
 /// Quotes, backslashes and control characters escaped.
 fn printable(text: &str) -> impl fmt::Display {
     text.escape_debug()
@@ -142,9 +158,11 @@ mod tests {
         let access = Access {
             remote: Remote::host("[::1]:9".parse().unwrap()),
             method: Method::GET,
-            target: "/a\"b".into(),
+            uri: "/a\"b".parse().unwrap(),
             version: Version::HTTP_11,
-            agent: "x\n\u{1b}[31m127.0.0.1 \"GET".into(),
+            user_agent: Some(
+                HeaderValue::from_bytes("x\t\u{9b}31m127.0.0.1 \"GET".as_bytes()).unwrap(),
+            ),
             status: 404,
             bytes: 3,
             complete: true,
@@ -152,7 +170,7 @@ mod tests {
         };
         assert_eq!(
             access.to_string(),
-            r#"::1 "GET /a\"b HTTP/1.1" 404 3 0.002s "x\n\u{1b}[31m127.0.0.1 \"GET""#
+            r#"::1 "GET /a\"b HTTP/1.1" 404 3 0.002s "x\t\u{9b}31m127.0.0.1 \"GET""#
         );
     }
 }

@@ -1,6 +1,8 @@
 //! Bodies of answers: nothing, a few bytes, or parts of a file in blocks.
 //!
-//! A block is read on a blocking thread when the connection asks for it, so a
+//! What is in the page cache is copied at once, or on plain TCP not at all: the
+//! kernel sends it (`sendfile`). Any other
+//! block is read on a blocking thread when the connection asks for it, so a
 //! slow disk holds up nobody else, and lives until its last byte was taken by
 //! the kernel. Blocks grow for clients that are quick to take them and shrink
 //! for those that are slow, and all blocks together have a budget, above
@@ -9,7 +11,9 @@
 
 use crate::access::Account;
 use crate::activity::Flight;
+use crate::page_cache;
 use crate::ranges::Span;
+use crate::sendfile::Outbox;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use rustix::buffer::spare_capacity;
@@ -29,12 +33,15 @@ pub(crate) const BLOCK_MIN: usize = 8 << 10;
 const BLOCK_FIRST: usize = 32 << 10;
 /// The largest block, in bytes.
 pub(crate) const BLOCK_MAX: usize = 512 << 10;
+/// The largest one that is copied from the page cache, in bytes: it stays in
+/// the processor's caches until it was encrypted.
+const BLOCK_COPIED: usize = 64 << 10;
 /// Above this many bytes in all blocks, every new one is the smallest.
 pub(crate) const BLOCKS_TOTAL: usize = 24 << 20;
 /// A block that was taken within this time makes the next one larger.
 const QUICK: Duration = Duration::from_millis(50);
 /// One that took longer than this makes the next one smaller.
-const SLOW: Duration = Duration::from_millis(500);
+const SLOW: Duration = Duration::from_secs(2);
 
 /// Bytes in the blocks of all bodies of a server.
 #[derive(Debug, Default)]
@@ -52,6 +59,25 @@ struct Block {
 impl AsRef<[u8]> for Block {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
+    }
+}
+
+impl Block {
+    /// Reads the bytes that it was allotted for.
+    fn read(mut self, file: &File, span: Span) -> io::Result<Self> {
+        self.bytes.reserve_exact(self.counted);
+        while self.bytes.len() < self.counted {
+            let offset = span.offset + self.bytes.len() as u64;
+            let read = rustix::io::pread(file, spare_capacity(&mut self.bytes), offset)?;
+            if read == 0 {
+                // The length was promised in the head; the connection is
+                // cut so that the client notices.
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        // The allocation may be larger than what was asked for.
+        self.bytes.truncate(self.counted);
+        Ok(self)
     }
 }
 
@@ -81,6 +107,7 @@ pub(crate) struct Body {
     budget: Arc<Budget>,
     account: Option<Account>,
     flight: Option<Flight>,
+    outbox: Option<Outbox>,
 }
 
 impl Body {
@@ -97,6 +124,7 @@ impl Body {
             budget: Arc::clone(budget),
             account: None,
             flight: None,
+            outbox: None,
         }
     }
 
@@ -123,6 +151,12 @@ impl Body {
         self
     }
 
+    /// Blocks that are in the page cache go through this, if it is there.
+    pub(crate) fn through(mut self, outbox: Option<Outbox>) -> Self {
+        self.outbox = outbox;
+        self
+    }
+
     fn handed(&mut self, bytes: Bytes) -> Frame<Bytes> {
         let length = bytes.len() as u64;
         self.remaining -= length.min(self.remaining);
@@ -139,6 +173,12 @@ impl Body {
         Frame::data(bytes)
     }
 
+    fn had(&mut self, block: io::Result<Bytes>) -> io::Result<Frame<Bytes>> {
+        block.map(|bytes| self.handed(bytes)).inspect_err(|error| {
+            tracing::error!(%error, "cannot read on in a file that is being sent");
+        })
+    }
+
     /// Sizes the next block by how quickly the last one was taken.
     fn adapt(&mut self) {
         if let Some(since) = self.handed_out.take() {
@@ -151,40 +191,62 @@ impl Body {
         }
     }
 
-    /// Begins to read the first block of a span; the span is what is left.
-    fn begin(&mut self, file: Arc<File>, span: Span) {
-        let crowded = self.budget.used.load(Ordering::Relaxed) >= BLOCKS_TOTAL;
-        let block = if crowded { BLOCK_MIN } else { self.block };
-        let size = usize::try_from(span.length).map_or(block, |length| length.min(block));
-        self.budget.used.fetch_add(size, Ordering::Relaxed);
-        let mut block = Block {
-            bytes: Vec::new(),
-            counted: size,
-            budget: Arc::clone(&self.budget),
+    /// The next block of the span, if it can be had without waiting: what
+    /// stands for it, where the connection sends it itself, or its bytes. The
+    /// span is what is left.
+    fn take(&mut self, file: &Arc<File>, span: Span) -> Option<io::Result<Bytes>> {
+        let most = match self.outbox {
+            Some(_) => self.block,
+            None => self.affordable().min(BLOCK_COPIED),
         };
+        let next = span.first(most);
+        if !page_cache::holds(file, next) {
+            return None;
+        }
+        self.leave(span, next.length);
+        Some(match &self.outbox {
+            Some(outbox) => Ok(outbox.post(file, next)),
+            None => self.allot(next).read(file, next).map(Bytes::from_owner),
+        })
+    }
+
+    /// The size of a block that takes memory.
+    fn affordable(&self) -> usize {
+        match self.budget.used.load(Ordering::Relaxed) {
+            ..BLOCKS_TOTAL => self.block,
+            _ => BLOCK_MIN,
+        }
+    }
+
+    /// An empty block for these bytes.
+    fn allot(&self, span: Span) -> Block {
+        let counted = usize::try_from(span.length).unwrap_or(BLOCK_MAX);
+        self.budget.used.fetch_add(counted, Ordering::Relaxed);
+        Block {
+            bytes: Vec::new(),
+            counted,
+            budget: Arc::clone(&self.budget),
+        }
+    }
+
+    /// What is left of the first span without its first bytes.
+    fn leave(&mut self, span: Span, without: u64) {
         self.parts.pop_front();
         let left = Span {
-            offset: span.offset + size as u64,
-            length: span.length - size as u64,
+            offset: span.offset + without,
+            length: span.length - without,
         };
         if left.length > 0 {
             self.parts.push_front(Part::Span(left));
         }
-        self.reading = Some(tokio::task::spawn_blocking(move || {
-            block.bytes.reserve_exact(size);
-            while block.bytes.len() < size {
-                let offset = span.offset + block.bytes.len() as u64;
-                let read = rustix::io::pread(&*file, spare_capacity(&mut block.bytes), offset)?;
-                if read == 0 {
-                    // The length was promised in the head; the connection is
-                    // cut so that the client notices.
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-            }
-            // The allocation may be larger than what was asked for.
-            block.bytes.truncate(size);
-            Ok(block)
-        }));
+    }
+
+    /// Begins to read the first block of a span; the span is what is left.
+    fn begin(&mut self, file: Arc<File>, span: Span) {
+        let next = span.first(self.affordable());
+        let block = self.allot(next);
+        self.leave(span, next.length);
+        self.reading = Some(tokio::task::spawn_blocking(move || block.read(&file, next)));
     }
 }
 
@@ -211,13 +273,7 @@ impl HttpBody for Body {
                 let read = ready!(Pin::new(reading).poll(cx));
                 this.reading = None;
                 let block = read.map_err(io::Error::other).flatten();
-                return Poll::Ready(Some(match block {
-                    Ok(block) => Ok(this.handed(Bytes::from_owner(block))),
-                    Err(error) => {
-                        tracing::error!(%error, "cannot read on in a file that is being sent");
-                        Err(error)
-                    }
-                }));
+                return Poll::Ready(Some(this.had(block.map(Bytes::from_owner))));
             }
             match this.parts.front_mut() {
                 None => return Poll::Ready(None),
@@ -236,6 +292,9 @@ impl HttpBody for Body {
                         return Poll::Ready(Some(Err(io::ErrorKind::NotFound.into())));
                     };
                     this.adapt();
+                    if let Some(block) = this.take(&file, span) {
+                        return Poll::Ready(Some(this.had(block)));
+                    }
                     this.begin(file, span);
                 }
             }

@@ -5,8 +5,8 @@
 //! tags of content, nginx makes its tags of time and length; ours are digests
 //! of the content, so a tag stays right across mirrors.
 
-use hyper::http::HeaderMap;
 use hyper::http::header::{self, HeaderName};
+use hyper::http::{HeaderMap, HeaderValue};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Most entity tags of one request that are compared. A stock client sends
@@ -16,10 +16,12 @@ pub(crate) const TAGS_MAX: usize = 64;
 /// What the content that would be sent is known by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Validators {
-    /// The strong entity tag, without its quotes.
-    pub(crate) tag: String,
+    /// The strong entity tag, in its quotes.
+    etag: HeaderValue,
     /// Last modified, in whole seconds.
-    pub(crate) modified: SystemTime,
+    modified: SystemTime,
+    /// The same, as a header says it.
+    last_modified: HeaderValue,
 }
 
 impl Validators {
@@ -28,15 +30,41 @@ impl Validators {
         let seconds = modified
             .duration_since(UNIX_EPOCH)
             .map_or(0, |d| d.as_secs());
+        let modified = UNIX_EPOCH + Duration::from_secs(seconds);
+        let value = |text: String| {
+            HeaderValue::try_from(text).expect("tags are digests, and dates are ASCII, too")
+        };
         Self {
-            tag,
-            modified: UNIX_EPOCH + Duration::from_secs(seconds),
+            etag: value(format!("\"{tag}\"")),
+            modified,
+            last_modified: value(httpdate::fmt_http_date(modified)),
         }
     }
 
+    /// The same content, last modified at another time.
+    pub(crate) fn dated(&self, modified: SystemTime) -> Self {
+        Self::new(self.tag().to_owned(), modified)
+    }
+
     /// The value of the `ETag` header.
-    pub(crate) fn etag(&self) -> String {
-        format!("\"{}\"", self.tag)
+    pub(crate) fn etag(&self) -> &HeaderValue {
+        &self.etag
+    }
+
+    /// The value of the `Last-Modified` header.
+    pub(crate) fn last_modified(&self) -> &HeaderValue {
+        &self.last_modified
+    }
+
+    /// Content of this tag, last modified at the same time.
+    pub(crate) fn tagged(&self, tag: String) -> Self {
+        Self::new(tag, self.modified)
+    }
+
+    /// The tag without its quotes.
+    pub(crate) fn tag(&self) -> &str {
+        let quoted = self.etag.to_str().unwrap_or_default();
+        quoted.trim_matches('"')
     }
 }
 
@@ -54,7 +82,7 @@ pub(crate) enum Verdict {
 /// Evaluates the preconditions of a GET or HEAD.
 pub(crate) fn evaluate(headers: &HeaderMap, content: &Validators) -> Verdict {
     if let Some(tags) = tags(headers, &header::IF_MATCH) {
-        if !tags.any(|tag| !tag.weak && tag.opaque == content.tag) {
+        if !tags.any(|tag| !tag.weak && tag.opaque == content.tag()) {
             return Verdict::Failed;
         }
     } else if let Some(since) = date(headers, &header::IF_UNMODIFIED_SINCE)
@@ -63,7 +91,7 @@ pub(crate) fn evaluate(headers: &HeaderMap, content: &Validators) -> Verdict {
         return Verdict::Failed;
     }
     if let Some(tags) = tags(headers, &header::IF_NONE_MATCH) {
-        if tags.any(|tag| tag.opaque == content.tag) {
+        if tags.any(|tag| tag.opaque == content.tag()) {
             return Verdict::NotModified;
         }
     } else if let Some(since) = date(headers, &header::IF_MODIFIED_SINCE)
@@ -89,7 +117,7 @@ pub(crate) fn range_applies(headers: &HeaderMap, content: &Validators) -> bool {
         return false;
     }
     if let Some((tag, "")) = one_tag(text.trim()) {
-        return !tag.weak && tag.opaque == content.tag;
+        return !tag.weak && tag.opaque == content.tag();
     }
     httpdate::parse_http_date(text.trim()).is_ok_and(|date| date == content.modified)
 }
@@ -165,7 +193,6 @@ fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyper::http::HeaderValue;
 
     const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
     const AT: &str = "Sun, 06 Nov 1994 08:49:37 GMT";

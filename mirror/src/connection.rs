@@ -7,9 +7,10 @@ use crate::clients::{Guests, Pace};
 use crate::metrics::Metrics;
 use crate::operation;
 use crate::respond::Desk;
+use crate::sendfile::Outbox;
 use crate::server::{Remote, Slots};
 use hyper::body::Incoming;
-use hyper::http::Request;
+use hyper::http::{Request, Version};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -38,6 +39,9 @@ const STREAM_BUFFER: usize = 64 << 10;
 /// Bytes that the kernel holds for a client beyond those on their way. Without
 /// a limit it takes up to 4 MiB for each client that stopped reading.
 const UNSENT_MAX: u32 = 128 << 10;
+/// The same where most of it is in the page cache anyway, and not copied: with
+/// more, a client that shares its processor with others is woken less often.
+const UNSENT_PLAIN_MAX: u32 = 512 << 10;
 /// How often a silent HTTP/2 client is asked whether it lives, and how long
 /// it may take to answer.
 const PING: Duration = Duration::from_secs(20);
@@ -66,13 +70,15 @@ pub(crate) struct Reception {
 }
 
 /// Who is on a connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Visitor {
     pub(crate) remote: Remote,
     /// Whether the listener answers `/metrics`.
     pub(crate) sees_metrics: bool,
     /// Whether the listener speaks TLS.
     pub(crate) is_secure: bool,
+    /// Where blocks of files go that the connection sends itself, if it does.
+    pub(crate) outbox: Option<Outbox>,
 }
 
 /// How HTTP is spoken, with heads of at most so many bytes.
@@ -83,6 +89,8 @@ pub(crate) fn protocol(patience: &Patience, head: usize) -> Builder<TokioExecuto
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(patience.head)
+        // Without it, bodies would be copied, stand-ins among them.
+        .writev(true)
         .max_buf_size(head);
     builder
         .http2()
@@ -109,13 +117,18 @@ pub(crate) async fn serve<S>(
     let activity = Activity::new();
     let service = service_fn(|request: Request<Incoming>| {
         let (activity, reception) = (activity.clone(), Arc::clone(&reception));
+        let visitor = visitor.clone();
         async move {
             let flight = activity.begin();
             let mut account =
                 Account::open(&reception.access, &reception.metrics, remote, &request);
-            let response = operation::answer(&reception, visitor, &request).await;
+            let response = operation::answer(&reception, &visitor, &request).await;
             account.status(response.status().as_u16());
-            Ok::<_, Infallible>(response.map(|body| body.tracked(account, flight)))
+            // HTTP/2 makes frames of what it is handed.
+            let outbox = visitor
+                .outbox
+                .filter(|_| request.version() < Version::HTTP_2);
+            Ok::<_, Infallible>(response.map(|body| body.tracked(account, flight).through(outbox)))
         }
     });
     let protocol = &reception.protocol;
@@ -156,11 +169,16 @@ pub(crate) async fn serve<S>(
 }
 
 /// Sets the options of a connection's socket.
-pub(crate) fn prepare(stream: &TcpStream, remote: Remote) {
+pub(crate) fn prepare(stream: &TcpStream, remote: Remote, is_plain: bool) {
+    let unsent = if is_plain {
+        UNSENT_PLAIN_MAX
+    } else {
+        UNSENT_MAX
+    };
     // Heads and the ends of bodies are written when they are complete.
     let set = stream
         .set_nodelay(true)
-        .and_then(|()| SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_MAX));
+        .and_then(|()| SockRef::from(stream).set_tcp_notsent_lowat(unsent));
     if let Err(error) = set {
         tracing::debug!(%remote, %error, "cannot set the options of a socket");
     }

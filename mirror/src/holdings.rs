@@ -17,7 +17,7 @@ use crate::conditional::Validators;
 use crate::content::media_type;
 use crate::inventory::{HeldVersion, Inventory};
 use crate::page;
-use crate::protocols::{hub, streams};
+use crate::protocols::{hub, oci, streams};
 use crate::store::{self, CATALOG, Store, version_path};
 use crate::target::{ImageFile, Route};
 use bytes::Bytes;
@@ -29,6 +29,7 @@ use hatchery_image::manifest::MANIFEST_MAX;
 use hatchery_image::succession::SUCCESSIONS_MAX;
 use hatchery_image::sums::{SUMS_MAX, Sums};
 use hatchery_image::{Architecture, Fingerprint, ImageName, Sha256, Version};
+use hyper::http::header::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::borrow::Cow;
@@ -97,12 +98,15 @@ pub(crate) enum Found {
     Elsewhere(String),
     /// Nothing.
     Nothing,
+    /// Nothing either, and what that means in OCI's words. It may be there
+    /// soon, though the catalog is the same.
+    Refused(oci::Complaint),
 }
 
 impl Found {
     /// Provisional content, older by its date than whatever it will be.
     pub(crate) fn provisional(mut content: Content) -> Self {
-        content.validators.modified = UNIX_EPOCH;
+        content.validators = content.validators.dated(UNIX_EPOCH);
         Self::Provisional(content)
     }
 }
@@ -116,6 +120,8 @@ pub(crate) struct Content {
     pub(crate) validators: Validators,
     /// Whether this path will never hold other content.
     pub(crate) immutable: bool,
+    /// Headers beyond those that all content has.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) data: Data,
 }
 
@@ -127,6 +133,7 @@ impl Content {
             length: bytes.len() as u64,
             validators: Validators::new(Sha256::of(&bytes).to_string(), modified),
             immutable: false,
+            headers: Vec::new(),
             data: Data::Memory(bytes.into()),
         }
     }
@@ -141,12 +148,12 @@ pub(crate) enum Data {
 
 /// What tells that a file is still the one that was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
+pub(crate) struct Identity {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    pub(crate) size: u64,
+    pub(crate) modified: (i64, i64),
+    pub(crate) changed: (i64, i64),
 }
 
 /// A file that was opened, and what the system says about it.
@@ -233,6 +240,7 @@ pub(crate) struct Holdings {
     inventory: Mutex<Option<Known<Inventory>>>,
     versions: Mutex<HashMap<PathBuf, Arc<KnownVersion>>>,
     fingerprints: streams::Fingerprints,
+    oci: oci::Shelf,
     pages: page::Memory,
 }
 
@@ -244,6 +252,7 @@ impl Holdings {
             inventory: Mutex::default(),
             versions: Mutex::default(),
             fingerprints: streams::Fingerprints::default(),
+            oci: oci::Shelf::default(),
             pages: page::Memory::default(),
         }
     }
@@ -257,8 +266,22 @@ impl Holdings {
             Route::File(wanted) => self.find_file(wanted),
             Route::Hub(wanted) => hub::find(self, wanted),
             Route::Streams(wanted) => streams::find(self, wanted),
+            Route::Oci(wanted) => oci::find(self, wanted),
             Route::Page(wanted) => page::find(self, wanted),
         }
+    }
+
+    /// Which file the catalog is now. Quick enough for any thread: nothing is
+    /// opened.
+    pub(crate) fn catalog_identity(&self) -> Option<Identity> {
+        let stat = self.store.stat(CATALOG).ok()?;
+        Some(Identity {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            size: u64::try_from(stat.st_size).ok()?,
+            modified: (stat.st_mtime, i64::try_from(stat.st_mtime_nsec).ok()?),
+            changed: (stat.st_ctime, i64::try_from(stat.st_ctime_nsec).ok()?),
+        })
     }
 
     /// The store itself.
@@ -274,6 +297,11 @@ impl Holdings {
     /// What is remembered for pages.
     pub(crate) fn pages(&self) -> &page::Memory {
         &self.pages
+    }
+
+    /// What is offered to OCI clients.
+    pub(crate) fn oci(&self) -> &oci::Shelf {
+        &self.oci
     }
 
     /// All that the catalog lists.
@@ -321,8 +349,12 @@ impl Holdings {
     /// Something made from the inventory just now, last modified with the
     /// catalog.
     pub(crate) fn made(&self, media_type: &'static str, bytes: Vec<u8>) -> Result<Content> {
-        let modified = self.known_catalog()?.map_or(UNIX_EPOCH, |k| k.modified);
-        Ok(Content::of(media_type, bytes, modified))
+        Ok(Content::of(media_type, bytes, self.modified()?))
+    }
+
+    /// When the catalog was written.
+    pub(crate) fn modified(&self) -> Result<SystemTime> {
+        Ok(self.known_catalog()?.map_or(UNIX_EPOCH, |k| k.modified))
     }
 
     /// What the catalog says, if there is one that can be understood.
@@ -357,6 +389,7 @@ impl Holdings {
             length: known.bytes.len() as u64,
             validators: Validators::new(known.digest.to_string(), known.modified),
             immutable: false,
+            headers: Vec::new(),
             data: Data::Memory(known.bytes.clone()),
         }))
     }
@@ -374,6 +407,7 @@ impl Holdings {
             length: bytes.len() as u64,
             validators: Validators::new(digest.to_string(), opened.modified),
             immutable: false,
+            headers: Vec::new(),
             data: Data::Memory(bytes),
         }))
     }
@@ -417,6 +451,7 @@ impl Holdings {
             length,
             validators: Validators::new(digest.to_string(), modified),
             immutable: true,
+            headers: Vec::new(),
             data,
         };
         if name == SUMS {

@@ -9,7 +9,9 @@
 //! Signatures are not checked: the server holds no key, and says so.
 
 use hatchery_image::catalog::{Listing, ManifestReference};
-use hatchery_image::manifest::{Archive, Distribution, File, Manifest, Requires, Unpacked};
+use hatchery_image::manifest::{
+    Archive, Distribution, File, Manifest, Requires, Tar, Tool, Unpacked,
+};
 use hatchery_image::{Architecture, Catalog, Channel, ImageName, Sha256, Version};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -25,8 +27,15 @@ pub(crate) struct HeldVersion {
     /// Digest of the manifest's bytes.
     pub(crate) manifest: Sha256,
     pub(crate) distribution: Distribution,
+    pub(crate) source_date_epoch: i64,
+    /// What built it.
+    pub(crate) tool: Tool,
+    /// The tar that each archive holds.
+    pub(crate) tar: Tar,
     /// Best first.
     pub(crate) archives: Vec<Archive>,
+    /// The guest's systemd, if it has one.
+    pub(crate) systemd: Option<u32>,
     /// What lies beside them.
     pub(crate) files: Vec<File>,
     pub(crate) unpacked: Unpacked,
@@ -146,7 +155,11 @@ pub(crate) fn describe(
         published: reference.published,
         manifest: reference.sha256,
         distribution: manifest.distribution,
+        source_date_epoch: manifest.source_date_epoch,
+        tool: manifest.tool,
+        tar: manifest.tar,
         archives: manifest.archives,
+        systemd: manifest.requires.systemd,
         files: manifest.files,
         unpacked: manifest.unpacked,
         disk_limit: manifest.disk_limit,

@@ -4,13 +4,15 @@
 //! the [`Server`] answers for the store and needs no key. This crate never
 //! builds or unpacks anything.
 //!
-//! A request goes `connection` → `respond` → `target` (what is asked for) →
-//! `holdings` (where it lies, what its digest is) → `conditional` and
-//! `ranges` (which part of it, if any) → `reply` → `body`. What other
+//! A request goes `connection` → `respond` → `answers` (what was found a moment
+//! ago) or `target` (what is asked for) and `holdings` (where it lies, what its
+//! digest is) → `conditional` and `ranges` (which part of it, if any) → `reply`
+//! → `body` → `sendfile` where the kernel can send it alone. What other
 //! protocols show is made in `protocols`, what people see in `page`.
 
 mod access;
 mod activity;
+mod answers;
 mod body;
 mod catalog;
 mod certificates;
@@ -19,6 +21,7 @@ mod conditional;
 pub mod config;
 mod connection;
 mod content;
+mod derive;
 mod expiry;
 mod holdings;
 mod inventory;
@@ -26,12 +29,14 @@ mod log;
 mod metrics;
 mod operation;
 mod page;
+mod page_cache;
 mod protocols;
 mod publish;
 mod ranges;
 mod refusal;
 mod reply;
 mod respond;
+mod sendfile;
 mod server;
 mod stagger;
 mod store;
@@ -43,6 +48,7 @@ pub use activity::Patience;
 pub use catalog::{CatalogError, Signing, refresh};
 pub use clients::{PerClient, Rate};
 pub use connection::{HEAD_LIMIT, HEAD_MAX};
+pub use derive::{DeriveError, Derived, Selection, derive_gzip, remove_gzip};
 pub use log::{LINES_MAX, LogError, LogFormat, LogOutput, LogWriter};
 pub use page::{InvalidPublicUrl, PublicUrl};
 pub use publish::{PublishError, Published, publish};

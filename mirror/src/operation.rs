@@ -21,10 +21,10 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 /// Answers a request, unless its client asks too quickly.
 pub(crate) async fn answer<B>(
     reception: &Reception,
-    visitor: Visitor,
+    visitor: &Visitor,
     request: &Request<B>,
 ) -> Response<Body> {
-    let reply = Reply::new(&reception.desk.budget, request.method());
+    let reply = Reply::new(&reception.desk.budget, request);
     if let Err(wait) = reception.pace.check(visitor.remote) {
         reception.metrics.limited.inc();
         let refusal = Refusal::Pace { wait };

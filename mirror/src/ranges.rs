@@ -28,6 +28,14 @@ impl Span {
         let last = self.offset + self.length - 1;
         format!("bytes {}-{last}/{complete}", self.offset)
     }
+
+    /// The first bytes of it, at most so many.
+    pub(crate) fn first(self, most: usize) -> Self {
+        Self {
+            length: self.length.min(most as u64),
+            ..self
+        }
+    }
 }
 
 /// Which part of a file a request asks for.

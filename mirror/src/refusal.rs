@@ -4,6 +4,7 @@
 //! the log, and only what the server itself did wrong is logged as an error.
 
 use crate::holdings::HoldingsError;
+use crate::protocols::oci::Complaint;
 use crate::target::TargetError;
 use hyper::http::{StatusCode, Uri};
 use std::error::Error;
@@ -17,6 +18,8 @@ pub(crate) enum Refusal {
     Target(#[source] TargetError),
     #[error("there is no such file")]
     Missing,
+    #[error("an OCI client asks for what is not there: {0:?}")]
+    Oci(Complaint),
     #[error("a precondition failed")]
     Precondition,
     #[error("the range lies outside of the {length} bytes")]
@@ -39,6 +42,7 @@ impl Refusal {
             // Never 403 or 410: systemd's pull gives up on these where it
             // would have gone on without the file.
             Self::Target(TargetError::Nothing) | Self::Missing => StatusCode::NOT_FOUND,
+            Self::Oci(complaint) => complaint.status(),
             Self::Precondition => StatusCode::PRECONDITION_FAILED,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Pace { .. } => StatusCode::TOO_MANY_REQUESTS,

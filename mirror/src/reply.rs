@@ -2,11 +2,11 @@
 
 use crate::body::{Body, Budget, Part};
 use crate::holdings::{Content, Data};
-use crate::page;
+use crate::protocols::oci;
 use crate::ranges::Span;
 use crate::refusal::Refusal;
 use hyper::http::response::Builder;
-use hyper::http::{Method, Response, StatusCode, header};
+use hyper::http::{Method, Request, Response, StatusCode, header};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const REVALIDATE: &str = "no-cache";
 /// What the server calls itself.
 const SERVER: &str = concat!("hatchery/", env!("CARGO_PKG_VERSION"));
+/// The media type of a refusal.
+const PLAIN: &str = "text/plain; charset=utf-8";
 /// The methods that are answered.
 const ALLOW: &str = "GET, HEAD";
 
@@ -24,13 +26,16 @@ const ALLOW: &str = "GET, HEAD";
 pub(crate) struct Reply<'r> {
     budget: &'r Arc<Budget>,
     head: bool,
+    /// Whether the client speaks OCI's words.
+    oci: bool,
 }
 
 impl<'r> Reply<'r> {
-    pub(crate) fn new(budget: &'r Arc<Budget>, method: &Method) -> Self {
+    pub(crate) fn new<B>(budget: &'r Arc<Budget>, request: &Request<B>) -> Self {
         Self {
             budget,
-            head: method == Method::HEAD,
+            head: request.method() == Method::HEAD,
+            oci: oci::is_asked(request.uri().path()),
         }
     }
 
@@ -40,14 +45,16 @@ impl<'r> Reply<'r> {
             offset: 0,
             length: content.length,
         };
-        let builder =
-            describe(StatusCode::OK, content).header(header::CONTENT_TYPE, &*content.media_type);
+        let builder = self
+            .describe(StatusCode::OK, content)
+            .header(header::CONTENT_TYPE, &*content.media_type);
         self.finish(builder, self.body(content, vec![part(content, all)]))
     }
 
     /// 206 and one part.
     pub(crate) fn part(&self, content: &Content, span: Span) -> Response<Body> {
-        let builder = describe(StatusCode::PARTIAL_CONTENT, content)
+        let builder = self
+            .describe(StatusCode::PARTIAL_CONTENT, content)
             .header(header::CONTENT_TYPE, &*content.media_type)
             .header(header::CONTENT_RANGE, span.content_range(content.length));
         self.finish(builder, self.body(content, vec![part(content, span)]))
@@ -67,7 +74,7 @@ impl<'r> Reply<'r> {
             parts.push(part(content, *span));
         }
         parts.push(Part::Bytes(format!("\r\n--{boundary}--\r\n").into()));
-        let builder = describe(StatusCode::PARTIAL_CONTENT, content).header(
+        let builder = self.describe(StatusCode::PARTIAL_CONTENT, content).header(
             header::CONTENT_TYPE,
             format!("multipart/byteranges; boundary={boundary}"),
         );
@@ -77,14 +84,16 @@ impl<'r> Reply<'r> {
     /// 304, with the tag that the client holds.
     pub(crate) fn not_modified(&self, content: &Content) -> Response<Body> {
         message(
-            describe(StatusCode::NOT_MODIFIED, content),
+            self.describe(StatusCode::NOT_MODIFIED, content),
             Body::new(None, Vec::new(), self.budget),
         )
     }
 
     /// 302. A relative location holds behind any prefix that a proxy adds.
     pub(crate) fn redirect(&self, location: &str) -> Response<Body> {
-        let builder = begin(StatusCode::FOUND, REVALIDATE).header(header::LOCATION, location);
+        let builder = self
+            .begin(StatusCode::FOUND, REVALIDATE)
+            .header(header::LOCATION, location);
         self.finish(builder, Body::new(None, Vec::new(), self.budget))
     }
 
@@ -95,7 +104,9 @@ impl<'r> Reply<'r> {
         media_type: &'static str,
         text: String,
     ) -> Response<Body> {
-        let builder = begin(status, REVALIDATE).header(header::CONTENT_TYPE, media_type);
+        let builder = self
+            .begin(status, REVALIDATE)
+            .header(header::CONTENT_TYPE, media_type);
         let text = Part::Bytes(text.into());
         self.finish(builder, Body::new(None, vec![text], self.budget))
     }
@@ -103,8 +114,14 @@ impl<'r> Reply<'r> {
     /// A refusal: its status, by number and by name.
     pub(crate) fn refused(&self, refusal: &Refusal) -> Response<Body> {
         let status = refusal.status();
-        let mut builder =
-            begin(status, REVALIDATE).header(header::CONTENT_TYPE, "text/plain; charset=utf-8");
+        let (media_type, text) = if self.oci {
+            (oci::JSON, oci::refused(refusal))
+        } else {
+            (PLAIN, format!("{status}\n").into_bytes())
+        };
+        let mut builder = self
+            .begin(status, REVALIDATE)
+            .header(header::CONTENT_TYPE, media_type);
         match refusal {
             Refusal::Method => builder = builder.header(header::ALLOW, ALLOW),
             Refusal::Range { length } => {
@@ -116,8 +133,40 @@ impl<'r> Reply<'r> {
             }
             _ => {}
         }
-        let text = Part::Bytes(format!("{status}\n").into());
+        let text = Part::Bytes(text.into());
         self.finish(builder, Body::new(None, vec![text], self.budget))
+    }
+
+    /// The headers that every answer about some content has.
+    fn describe(&self, status: StatusCode, content: &Content) -> Builder {
+        let lifetime = if content.immutable {
+            IMMUTABLE
+        } else {
+            REVALIDATE
+        };
+        let mut builder = self
+            .begin(status, lifetime)
+            .header(header::ACCEPT_RANGES, "bytes")
+            .header(header::ETAG, content.validators.etag())
+            .header(header::LAST_MODIFIED, content.validators.last_modified());
+        for (name, value) in &content.headers {
+            builder = builder.header(name, value);
+        }
+        builder
+    }
+
+    fn begin(&self, status: StatusCode, lifetime: &'static str) -> Builder {
+        let builder = Response::builder()
+            .status(status)
+            .header(header::SERVER, SERVER)
+            .header(header::CACHE_CONTROL, lifetime)
+            .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+        if self.oci {
+            let (name, value) = oci::VERSION;
+            builder.header(name, value)
+        } else {
+            builder
+        }
     }
 
     fn body(&self, content: &Content, parts: Vec<Part>) -> Body {
@@ -145,38 +194,6 @@ fn part(content: &Content, span: Span) -> Part {
             Part::Bytes(bytes.slice(at(span.offset)..at(span.offset + span.length)))
         }
     }
-}
-
-/// The headers that every answer about some content has.
-fn describe(status: StatusCode, content: &Content) -> Builder {
-    let lifetime = if content.immutable {
-        IMMUTABLE
-    } else {
-        REVALIDATE
-    };
-    let mut builder = begin(status, lifetime);
-    if content.media_type == page::MEDIA_TYPE {
-        builder = builder
-            .header(header::CONTENT_SECURITY_POLICY, page::policy())
-            .header(header::REFERRER_POLICY, "no-referrer")
-            // Its commands name the host that was asked.
-            .header(header::VARY, "Host");
-    }
-    builder
-        .header(header::ACCEPT_RANGES, "bytes")
-        .header(header::ETAG, content.validators.etag())
-        .header(
-            header::LAST_MODIFIED,
-            httpdate::fmt_http_date(content.validators.modified),
-        )
-}
-
-fn begin(status: StatusCode, lifetime: &'static str) -> Builder {
-    Response::builder()
-        .status(status)
-        .header(header::SERVER, SERVER)
-        .header(header::CACHE_CONTROL, lifetime)
-        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
 }
 
 fn message(builder: Builder, body: Body) -> Response<Body> {

@@ -16,10 +16,13 @@ const FIXED_IN: u32 = 257;
 /// The distance between two answers.
 const STEP: Duration = Duration::from_millis(20);
 
-/// How long an answer about `file` waits for the sake of this client.
-pub(crate) fn delay(headers: &HeaderMap, file: &str) -> Duration {
+/// How long an answer about what lies at `path` waits for the sake of this
+/// client.
+pub(crate) fn delay(headers: &HeaderMap, path: &str) -> Duration {
     match systemd_pull(headers) {
-        Some(version) if version < FIXED_IN => STEP * place(file),
+        Some(version) if version < FIXED_IN => {
+            STEP * place(path.rsplit('/').next().unwrap_or(path))
+        }
         _ => Duration::ZERO,
     }
 }

@@ -20,7 +20,7 @@ use hatchery_image::layout;
 pub use hatchery_image::layout::{CATALOG, IMAGES};
 use hatchery_image::place::{Resolve, open_in};
 use hatchery_image::{Architecture, ImageName, Version};
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -259,6 +259,13 @@ impl Store {
         };
         let kind = FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode);
         Ok((kind == FileType::RegularFile).then(|| File::from(fd)))
+    }
+
+    /// What the system says about an entry of the root, without following a
+    /// link.
+    pub(crate) fn stat(&self, name: &str) -> io::Result<Stat> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        Ok(rustix::fs::statat(&*self.directory, name, flags)?)
     }
 
     /// Reads a file beneath the root, up to `limit` bytes.

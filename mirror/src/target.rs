@@ -10,7 +10,7 @@
 //! that needs either is refused.
 
 use crate::page::{self, View};
-use crate::protocols::{hub, streams};
+use crate::protocols::{hub, oci, streams};
 use hatchery_image::{Architecture, Channel, ImageName, RelativePath, Version};
 use hyper::http::{HeaderMap, Uri, Version as HttpVersion, header};
 use percent_encoding::percent_decode_str;
@@ -35,6 +35,8 @@ pub(crate) enum Route {
     Hub(hub::Wanted),
     /// Something of simplestreams.
     Streams(streams::Wanted),
+    /// Something of OCI distribution.
+    Oci(oci::Wanted),
     /// A page for people.
     Page(page::Wanted),
 }
@@ -68,18 +70,24 @@ pub(crate) enum TargetError {
     Nothing,
 }
 
+/// Whether a target is short enough to be looked at.
+pub(crate) fn check_length(uri: &Uri) -> Result<(), TargetError> {
+    match uri.path().len() + uri.query().map_or(0, str::len) {
+        ..=TARGET_MAX => Ok(()),
+        _ => Err(TargetError::TooLong),
+    }
+}
+
 /// Reads the target of a request. An absolute one counts by its path alone,
-/// and a query is dropped, as stock clients expect. `view` is asked for a page
-/// alone: what else than its path decides what it shows.
+/// and a query is dropped, as stock clients expect; only OCI's lists have one.
+/// `view` is asked for a page alone: what else than its path decides what it
+/// shows.
 pub(crate) fn route(
     uri: &Uri,
     view: impl FnOnce() -> Result<View, TargetError>,
 ) -> Result<Route, TargetError> {
-    let path = uri.path();
-    if path.len() + uri.query().map_or(0, str::len) > TARGET_MAX {
-        return Err(TargetError::TooLong);
-    }
-    let Some(path) = path.strip_prefix('/') else {
+    check_length(uri)?;
+    let Some(path) = uri.path().strip_prefix('/') else {
         return Err(TargetError::Malformed("it does not start with '/'"));
     };
     let parts = path.split('/').map(part).collect::<Result<Vec<_>, _>>()?;
@@ -90,6 +98,7 @@ pub(crate) fn route(
         ["keys.json"] => Some(Route::Successions),
         ["storage", ref rest @ ..] => hub::route(rest).map(Route::Hub),
         ["streams", ref rest @ ..] => streams::route(rest).map(Route::Streams),
+        ["v2", ref rest @ ..] => oci::route(rest, uri.query()).map(Route::Oci),
         ["images", image, architecture, at, file] if !file.is_empty() && file != page::CHANGES => {
             image_file(image, architecture, at, file).map(Route::File)
         }

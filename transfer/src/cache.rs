@@ -2,7 +2,9 @@
 //! `ROOT/part/`.
 //!
 //! Any number of processes may share a cache: a file becomes visible by a
-//! rename, and a partial one is locked by whoever fills it. Nothing is synced
+//! rename, and a partial one is locked by whoever fills it. Its folder is the
+//! owner's alone: whoever can read a file can lock it, and would hold
+//! everybody up. Nothing is synced
 //! to disk, because nothing found here is believed: [`Cache::open_verified`]
 //! digests what it hands out and throws away what does not match, whether a
 //! power cut, a bad disk or somebody with write access is to blame. That
@@ -11,9 +13,9 @@
 use crate::error::{TransferError, host};
 use hatchery_image::Sha256;
 use rustix::fs::FlockOperation;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Seek};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -41,9 +43,11 @@ impl Cache {
         let cache = Self {
             root: root.to_owned(),
         };
-        for folder in [root.join("sha256"), cache.parts()] {
-            make(&folder)?;
-        }
+        make(&root.join("sha256"))?;
+        make(&cache.parts())?;
+        // Made by an earlier version, or by whoever else may write here: then
+        // it is theirs to say.
+        let _ = fs::set_permissions(cache.parts(), Permissions::from_mode(0o700));
         cache.sweep();
         Ok(cache)
     }
@@ -283,6 +287,7 @@ fn unique(folder: &Path) -> Result<Temporary, TransferError> {
 mod tests {
     use super::*;
     use std::io::Read as _;
+    use std::os::unix::fs::MetadataExt as _;
 
     #[test]
     fn what_was_put_in_is_found() {
@@ -295,6 +300,24 @@ mod tests {
         file.read_to_string(&mut text).unwrap();
         assert_eq!(text, "hatchery");
         assert_eq!(fs::read_dir(cache.parts()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn nobody_else_reaches_what_is_being_filled() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode = || fs::metadata(dir.path().join("part")).unwrap().mode() & 0o777;
+        Cache::open(dir.path()).unwrap();
+        assert_eq!(mode(), 0o700);
+        // One that an earlier version made.
+        fs::set_permissions(dir.path().join("part"), Permissions::from_mode(0o755)).unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        assert_eq!(mode(), 0o700);
+        // What is whole is for everybody.
+        let whole = cache.place(cache.insert(b"hatchery").unwrap());
+        assert_eq!(
+            fs::metadata(whole.parent().unwrap()).unwrap().mode() & 0o777,
+            0o755
+        );
     }
 
     #[test]

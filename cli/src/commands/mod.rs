@@ -8,6 +8,8 @@ pub(crate) mod catalog;
 #[cfg(feature = "import")]
 pub(crate) mod check;
 pub(crate) mod completions;
+#[cfg(feature = "serve")]
+pub(crate) mod derive;
 #[cfg(feature = "import")]
 pub(crate) mod gc;
 #[cfg(feature = "import")]

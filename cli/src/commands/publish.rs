@@ -6,7 +6,7 @@ use crate::terminal::Terminal;
 use clap::Args;
 use hatchery_image::files::ImageFiles;
 use hatchery_image::{Channel, ImageName, Version};
-use hatchery_mirror::{Store, publish};
+use hatchery_mirror::{Selection, Store, derive_gzip, publish};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -19,6 +19,7 @@ only moves the channels. Readers see the old catalog or the new one.
 Examples:
   hatchery publish images/debian --store /srv/images
   hatchery publish images/debian --store /srv/images --channel testing
+  hatchery publish images/debian --store /srv/images --gzip
   hatchery publish images/debian --store /srv/images --key images@example.org";
 
 /// What it takes.
@@ -34,6 +35,9 @@ pub(crate) struct Arguments {
     /// A channel to point at this version; may be given several times
     #[arg(long, value_name = "CHANNEL", default_value = "latest")]
     channel: Vec<Channel>,
+    /// Make a layer of gzip too, for OCI clients that do not read zstd
+    #[arg(long)]
+    gzip: bool,
     #[command(flatten)]
     key: SigningKey,
     #[command(flatten)]
@@ -66,6 +70,13 @@ pub(crate) fn run(arguments: &Arguments, terminal: &Terminal) -> anyhow::Result<
         &signing,
         terminal.progress(),
     )?;
+    if arguments.gzip {
+        let selection = Selection {
+            image: image.manifest().name.clone(),
+            tag: Some(image.manifest().version.clone()),
+        };
+        derive_gzip(&store, &[selection], terminal.progress())?;
+    }
     let shown = Shown {
         name: image.manifest().name.clone(),
         version: image.manifest().version.clone(),

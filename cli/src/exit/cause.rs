@@ -64,7 +64,8 @@ fn of_archive(error: &ArchiveError) -> Option<Code> {
 
 #[cfg(feature = "serve")]
 fn of_mirror(cause: &(dyn Error + 'static)) -> Option<Code> {
-    use hatchery_mirror::{CatalogError as C, PublishError as P, StoreError as S, SucceedError};
+    use hatchery_mirror::{CatalogError as C, PublishError as P, StoreError as S};
+    use hatchery_mirror::{DeriveError as D, SucceedError};
     if cause.is::<hatchery_mirror::config::ConfigError>()
         || cause.is::<hatchery_mirror::config::HandedError>()
     {
@@ -91,7 +92,13 @@ fn of_mirror(cause: &(dyn Error + 'static)) -> Option<Code> {
         SucceedError::Catalog(error) => catalog(error),
         _ => None,
     };
+    let derive = |error: &D| match error {
+        D::Unknown(_) | D::NoArchive { .. } => Some(Code::Conflict),
+        D::Damaged { .. } => Some(Code::Trust),
+        _ => None,
+    };
     None.or_else(|| unboxed(cause).and_then(store))
+        .or_else(|| cause.downcast_ref().and_then(derive))
         .or_else(|| cause.downcast_ref().and_then(publish))
         .or_else(|| unboxed(cause).and_then(catalog))
         .or_else(|| cause.downcast_ref().and_then(succeed))

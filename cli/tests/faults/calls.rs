@@ -112,6 +112,16 @@ pub(super) fn points(host: &Host<'_>, arguments: &[String]) -> BTreeSet<Point> {
     parse(&text, &root)
 }
 
+/// The points of a run from its first call on that has something to do with a
+/// path that contains `text`.
+pub(super) fn points_from(host: &Host<'_>, arguments: &[String], text: &str) -> BTreeSet<Point> {
+    let (log, root) = logged(host, arguments, &traced_calls(), Host::traced);
+    let begun = log.lines().position(|line| line.contains(text));
+    let begun = begun.expect("a call on that path");
+    let before: Vec<&str> = log.lines().take(begun).collect();
+    &parse(&log, &root) - &parse(&before.join("\n"), &root)
+}
+
 /// The points of a run's first thread alone.
 pub(super) fn points_alone(host: &Host<'_>, arguments: &[String]) -> BTreeSet<Point> {
     let (text, root) = logged(host, arguments, &traced_calls(), Host::traced_alone);

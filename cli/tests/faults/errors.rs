@@ -2,7 +2,7 @@
 //! something visible or lasting, and for real on file systems that are full.
 
 use super::NEEDS;
-use super::calls::{Point, points, sample};
+use super::calls::{Point, points, points_from, sample};
 use super::host::{Host, Seen, Wish, stale_groups};
 use super::repository::Repository;
 use super::run::program;
@@ -63,10 +63,15 @@ struct Verb<'v> {
     states: [&'v Seen; 2],
 }
 
-fn refuse(host: &Host<'_>, verb: &Verb<'_>, points: &[Point], figures: &mut Figures) {
+fn refuse(
+    host: &Host<'_>,
+    verb: &Verb<'_>,
+    (points, errors): (&[Point], &[(&str, &str)]),
+    figures: &mut Figures,
+) {
     let [before, after] = verb.states;
     for (index, point) in points.iter().enumerate() {
-        let (errno, text) = ERRORS[index % ERRORS.len()];
+        let (errno, text) = errors[index % errors.len()];
         let context = format!("{errno} at {} {}", point.call, point.number);
         let ran = host.traced(&point.options(&format!("error={errno}")), &verb.arguments);
         let seen = host.see();
@@ -125,14 +130,14 @@ fn trial(repository: &Repository, root: &Path, wish: Wish) -> Figures {
         back: host.remove(),
         states: [&nothing, &one],
     };
-    refuse(&host, &verb, &for_import, &mut figures);
+    refuse(&host, &verb, (&for_import, &ERRORS), &mut figures);
     host.succeed(&import);
     let verb = Verb {
         arguments: replace,
         back: host.import("1", true),
         states: [&one, &two],
     };
-    refuse(&host, &verb, &for_replace, &mut figures);
+    refuse(&host, &verb, (&for_replace, &ERRORS), &mut figures);
     host.succeed(&host.remove());
     assert_eq!(host.see(), nothing);
     figures
@@ -170,6 +175,41 @@ fn a_call_that_is_refused_is_said_and_nothing_is_half_done() {
     );
     assert_eq!(unsaid, [""; 0]);
     assert!(refused > 100, "{refused}");
+}
+
+#[test]
+fn a_disk_that_is_full_at_any_step_of_an_exchange_leaves_the_old_or_the_new() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let repository = Repository::new();
+    let memory = Pool::tmpfs(64 << 20);
+    let wish = Wish {
+        limit: false,
+        settings: true,
+    };
+    let host = Host::new(&repository, memory.path(), wish);
+    // The third one of these removes what the first one has kept.
+    let (back, replace) = (host.import("1", true), host.import("2", true));
+    for arguments in [&back, &replace, &back] {
+        host.succeed(arguments);
+    }
+    let one = host.see();
+    let mut points = points_from(&host, &replace, "/state/exchange/");
+    let two = host.see();
+    host.succeed(&back);
+    points.retain(|point| REFUSED.contains(&point.call.as_str()));
+    let verb = Verb {
+        arguments: replace,
+        back,
+        states: [&one, &two],
+    };
+    let mut figures = Figures::default();
+    let points: Vec<Point> = points.into_iter().collect();
+    refuse(&host, &verb, (&points, &ERRORS[1..2]), &mut figures);
+    assert_eq!(figures.unsaid, [""; 0]);
+    println!("{} refusals told, {} borne", figures.refused, figures.borne);
+    assert!(figures.refused > 15, "{}", figures.refused);
 }
 
 /// A failed import to a file system that is full, and what is left of it.

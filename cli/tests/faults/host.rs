@@ -122,6 +122,18 @@ impl<'r> Host<'r> {
         arguments
     }
 
+    /// Arguments of this command, with those that say where things are.
+    pub(super) fn arguments(&self, words: &[&str]) -> Vec<String> {
+        let words = words.iter().map(|word| (*word).to_owned());
+        words.chain(self.places()).collect()
+    }
+
+    /// Arguments of a collection of garbage, downloads left aside.
+    pub(super) fn gc(&self, more: &[&str]) -> Vec<String> {
+        let cache = self.path("cache").display().to_string();
+        self.arguments(&[&["-q", "gc", "--cache-dir", &cache], more].concat())
+    }
+
     /// Arguments of a list.
     pub(super) fn list(&self) -> Vec<String> {
         let mut arguments = vec!["list".to_owned()];

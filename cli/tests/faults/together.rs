@@ -7,6 +7,7 @@ use super::repository::Repository;
 use super::run::start;
 use hatchery_tests::{Pool, require};
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -197,4 +198,111 @@ fn a_dead_import_is_swept_and_a_living_one_is_not() {
     });
     assert!(host.see().tree.is_some());
     assert_eq!(host.leftovers(), [""; 0]);
+}
+
+/// The limit that the kernel has, and the one in the record.
+fn limits(host: &Host<'_>) -> [Option<u64>; 2] {
+    let ran = host.run(&host.arguments(&["status", "m", "--json"]));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let status: serde_json::Value =
+        serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();
+    let record = fs::read(host.path("state/machines/m.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+    let kernel = find(&status, "limit").and_then(serde_json::Value::as_u64);
+    [kernel, record["limit"].as_u64()]
+}
+
+/// The first value of this key, however deep.
+fn find<'v>(value: &'v serde_json::Value, key: &str) -> Option<&'v serde_json::Value> {
+    match value {
+        serde_json::Value::Object(map) => {
+            let deeper = || map.values().find_map(|value| find(value, key));
+            map.get(key).or_else(deeper)
+        }
+        serde_json::Value::Array(list) => list.iter().find_map(|value| find(value, key)),
+        _ => None,
+    }
+}
+
+#[test]
+fn limits_at_the_same_time_leave_the_record_with_the_kernels() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let repository = Repository::new();
+    let disk = Pool::btrfs(512 << 20);
+    let wish = Wish {
+        limit: true,
+        ..WISH
+    };
+    let host = Host::new(&repository, disk.path(), wish);
+    host.succeed(&host.import("1", false));
+    host.succeed(&host.import("2", true));
+    let two = host.see();
+    let limit = |size: &str| host.arguments(&["-q", "limit", "m", size]);
+    for round in 0..ROUNDS {
+        let sizes = ["64M", "96M", "128M", "none"];
+        let ended = all_at_once(&host, &sizes.map(limit));
+        assert_eq!(winners(&ended), sizes.len(), "round {round}: {ended:?}");
+        let [kernel, record] = limits(&host);
+        assert_eq!(kernel, record, "round {round}");
+
+        // Beside a replacement: the record is that of the tree that is there.
+        host.succeed(&host.import("1", true));
+        let mixed = [limit("64M"), host.import("2", true), limit("96M")];
+        let ended = all_at_once(&host, &mixed);
+        assert_eq!(winners(&ended), mixed.len(), "round {round}: {ended:?}");
+        assert!(host.see() == two, "round {round}: {:?}", host.see());
+        let [kernel, record] = limits(&host);
+        assert_eq!(kernel, record, "round {round}");
+    }
+    host.succeed(&host.remove());
+    assert_eq!(host.leftovers(), [""; 0]);
+}
+
+/// Whether any process has this folder open.
+fn is_open(folder: &Path) -> bool {
+    let list = |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten();
+    let mut files = list("/proc".into()).flat_map(|process| list(process.path().join("fd")));
+    files.any(|file| fs::read_link(file.path()).is_ok_and(|to| to == folder))
+}
+
+#[test]
+fn a_machine_that_is_replaced_or_removed_while_it_is_verified_is_said_to_be() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let repository = Repository::new();
+    let memory = Pool::tmpfs(64 << 20);
+    let host = Host::new(&repository, memory.path(), WISH);
+    host.succeed(&host.import("1", false));
+    let options = [
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=getdents64",
+        "-e",
+        "inject=getdents64:delay_enter=12000000:when=1",
+    ];
+    let options = options.map(str::to_owned);
+    for meanwhile in [host.import("2", true), host.remove()] {
+        std::thread::scope(|scope| {
+            let (host, options) = (&host, &options);
+            let arguments = host.arguments(&["verify", "m"]);
+            let verifying = scope.spawn(move || host.traced(options, &arguments));
+            let begun = Instant::now();
+            while !is_open(&host.path("machines/m")) {
+                assert!(
+                    begun.elapsed() < Duration::from_secs(60),
+                    "it does not begin"
+                );
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            host.succeed(&meanwhile);
+            let ran = verifying.join().unwrap();
+            assert_eq!(ran.code, Some(CONFLICT), "{ran:?}");
+            let said = "replaced or removed while it was verified";
+            assert!(ran.stderr.contains(said), "{ran:?}");
+        });
+    }
 }

@@ -4,6 +4,7 @@
 use super::ArchiveError;
 use super::batch::Batch;
 use super::frames::FrameCache;
+use super::list::Lists;
 use super::output::Output;
 use super::toc::{self, Frames};
 use crate::Sha256;
@@ -11,9 +12,8 @@ use crate::manifest::{self, ArchiveFormat, Span, Tar};
 use crate::progress::Running;
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
-use zstd::stream::write::Encoder;
 use zstd::zstd_safe::CParameter;
 
 /// Magic numbers of the skippable frames (of the sixteen that RFC 8878 sets
@@ -109,7 +109,8 @@ impl Compressor {
     }
 }
 
-fn digests(batch: &Batch) -> Vec<[u8; 32]> {
+/// BLAKE3 of those entries of a batch that ask for it.
+pub(super) fn digests(batch: &Batch) -> Vec<[u8; 32]> {
     let ranges = batch.entries.iter().filter_map(|e| e.digest.clone());
     ranges
         .map(|range| blake3::hash(&batch.bytes[range]).into())
@@ -119,10 +120,8 @@ fn digests(batch: &Batch) -> Vec<[u8; 32]> {
 /// Writes what the workers made, in order.
 pub(super) struct Collector<'a> {
     output: Output,
-    level: i32,
     frames: Vec<toc::Frame>,
-    entries: toc::Entries,
-    skeleton: Encoder<'static, Vec<u8>>,
+    lists: Lists,
     running: &'a Running,
 }
 
@@ -133,14 +132,10 @@ impl<'a> Collector<'a> {
         level: i32,
         running: &'a Running,
     ) -> Result<Self, ArchiveError> {
-        let doing = "set up zstd for the table of contents";
-        let fail = |source| ArchiveError::Compress { doing, source };
         Ok(Self {
             output,
-            level,
             frames: Vec::new(),
-            entries: toc::Entries::new(level).map_err(fail)?,
-            skeleton: Encoder::new(Vec::new(), level).map_err(fail)?,
+            lists: Lists::new(level)?,
             running,
         })
     }
@@ -173,41 +168,19 @@ impl<'a> Collector<'a> {
             continues: batch.continues,
             sha256: compressed.frame.sha256,
         });
-        let mut digests = compressed.digests.into_iter();
-        let listed = batch.entries.iter().map(|listed| {
-            let mut entry = listed.entry.clone();
-            if let (Some(_), Some(contents)) = (&listed.digest, &mut entry.contents) {
-                contents.blake3 = digests.next().expect("a digest for each that asked");
-            }
-            entry
-        });
-        let fail = |source| ArchiveError::Compress {
-            doing: "compress the table of contents",
-            source,
-        };
-        for entry in listed {
-            self.entries.add(&entry).map_err(fail)?;
-        }
-        for part in batch.skeleton() {
-            self.skeleton.write_all(part).map_err(fail)?;
-        }
+        self.lists.add(batch, compressed.digests)?;
         self.running.advance(batch.bytes.len() as u64);
         Ok(())
     }
 
     /// Ends the archive with its table of contents and skeleton.
     pub(super) fn finish(self, tar: Tar) -> Result<manifest::Archive, ArchiveError> {
-        let fail = |source| ArchiveError::Compress {
-            doing: "compress the table of contents",
-            source,
-        };
         let mut output = self.output;
-        let skeleton = self.skeleton.finish().map_err(fail)?;
         let frames = Frames {
             frames: self.frames,
             tar,
         };
-        let toc = self.entries.finish(&frames, self.level).map_err(fail)?;
+        let (toc, skeleton) = self.lists.finish(&frames)?;
         let skeleton = skippable(&mut output, SKELETON_MAGIC, &skeleton)?;
         let toc = skippable(&mut output, TOC_MAGIC, &toc)?;
         let (file, size, sha256) = output.finish()?;

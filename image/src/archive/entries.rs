@@ -22,6 +22,10 @@ const BLOCK: u64 = 512;
 /// Most pax headers and long names before an entry.
 const PENDING_MAX: usize = 4;
 
+/// Most bytes of headers before an entry: with their pax records, and a map of
+/// holes (20 digits a number).
+const PENDING_BYTES_MAX: usize = 2 * HEAD_MAX + 42 * EXTENTS_MAX;
+
 /// Global pax headers in an archive (git writes one).
 const GLOBAL_MAX: usize = 16;
 
@@ -148,8 +152,8 @@ impl<S: Source> Entries<S> {
             }
             let step = step(&mut self.parser, &self.buffer[self.at..]);
             match step.map_err(|what| what.after(&self.last))? {
-                Step::NeedData => {
-                    if !self.need()? {
+                Step::NeedData(least) => {
+                    if !self.need(least)? {
                         return Ok(None);
                     }
                 }
@@ -176,20 +180,32 @@ impl<S: Source> Entries<S> {
         }
     }
 
-    /// Gets more bytes for a header. False at an end between two entries.
-    fn need(&mut self) -> Result<bool, ArchiveError> {
-        // Headers, their pax records, a map of holes (20 digits a number).
-        let max = 2 * HEAD_MAX + 42 * EXTENTS_MAX;
-        if self.buffer.len() - self.at > max {
+    /// Gets more bytes for a header, of which at least `least` are needed.
+    /// False at an end between two entries.
+    fn need(&mut self, least: usize) -> Result<bool, ArchiveError> {
+        let had = self.buffer.len() - self.at;
+        if had.max(least) > PENDING_BYTES_MAX {
             return Err(self.stream("has a header that is too long"));
         }
-        if self.fill()? {
-            return Ok(true);
+        // A header is read from its beginning each time. How long a map of
+        // holes is shows only at its end, so that one that comes byte by byte
+        // would be read as often, unless there is twice as much of it first.
+        let wanted = least.max((2 * had).min(PENDING_BYTES_MAX + 1));
+        while self.buffer.len() - self.at < wanted {
+            if self.fill()? {
+                continue;
+            }
+            let have = self.buffer.len() - self.at;
+            if have == 0 {
+                return Ok(false);
+            }
+            if have == had {
+                return Err(self.stream("ends in the middle of a header"));
+            }
+            // It may be enough: of a map, more is asked for than it may have.
+            break;
         }
-        if self.at == self.buffer.len() {
-            return Ok(false);
-        }
-        Err(self.stream("ends in the middle of a header"))
+        Ok(true)
     }
 
     fn fill(&mut self) -> Result<bool, ArchiveError> {
@@ -277,7 +293,8 @@ impl<S: Source> Read for Data<'_, S> {
 }
 
 enum Step {
-    NeedData,
+    /// So many bytes at least, with those that are there.
+    NeedData(usize),
     Entry(Box<Entry>),
     Global(usize),
     Label(usize),
@@ -317,7 +334,7 @@ fn step(parser: &mut Parser, bytes: &[u8]) -> Result<Step, Wrong> {
         return Err(Wrong::Stream(what));
     }
     match parser.parse(bytes).map_err(Wrong::Header)? {
-        ParseEvent::NeedData { .. } => Ok(Step::NeedData),
+        ParseEvent::NeedData { min_bytes } => Ok(Step::NeedData(min_bytes)),
         ParseEvent::End { consumed } => Ok(Step::End(consumed)),
         ParseEvent::GlobalExtensions { consumed, pax_data } => {
             if !pax::is_harmless(pax_data) {
@@ -462,7 +479,7 @@ fn understood(
                 0,
             ),
         },
-        xattrs: pax.xattrs,
+        xattrs: pax.xattrs.into_iter().collect(),
         path: entry.path.to_vec(),
         kind,
         head: consumed as u64,

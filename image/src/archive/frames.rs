@@ -8,7 +8,7 @@
 //! needs anyway and which tells damage.
 
 use super::compress::{Frame, compressor};
-use super::{ArchiveError, Batches, Packer, frame_size, walk};
+use super::{ArchiveError, Batches, Packer, Purpose, frame_size, walk};
 use crate::Sha256;
 use crate::progress::Progress;
 use crate::shelf::Shelf;
@@ -97,6 +97,7 @@ pub fn compress_ahead(
         return;
     };
     let batches = Batches::new(frame_size(level), AHEAD, vec![to_worker]);
+    let purpose = Purpose::Archive(source_date_epoch);
     thread::scope(|scope| {
         scope.spawn(move || {
             let _ = rustix::process::setpriority_process(None, NICE);
@@ -113,8 +114,7 @@ pub fn compress_ahead(
             let _ = rustix::process::setpriority_process(None, NICE);
             // What cannot be read now is an error of the real packing, if it
             // is still there by then.
-            let _: Result<_, ArchiveError> =
-                Packer::new(walk, batches, source_date_epoch, progress).run();
+            let _: Result<_, ArchiveError> = Packer::new(walk, batches, purpose, progress).run();
         });
     });
 }

@@ -26,9 +26,21 @@ pub const HEAD_MAX: usize = 1 << 20;
 /// Longest path or link target, in bytes (the kernel's `PATH_MAX`, less one).
 pub const PATH_MAX: u32 = 4095;
 
-/// Bytes of paths that unpacking remembers until its end: directories, whose
-/// times come last, and hard links, which come after their files.
-pub const REMEMBERED_MAX: u64 = 64 << 20;
+/// Memory for what unpacking remembers until its end, in bytes: directories,
+/// whose times come last, and hard links, which come after their files. It is
+/// what an importer may take, 128 MiB, less a decoder and the program itself,
+/// and suffices for some 250,000 directories.
+pub const REMEMBERED_MAX: u64 = 24 << 20;
+
+/// Bytes of table and skeleton of a tree that is listed, together: those of
+/// half a million files.
+pub const LISTED_MAX: u64 = 32 << 20;
+
+/// Bytes of names that are in memory while a tree is listed: those that are
+/// still to come in the directories that the walk is in …
+pub const NAMES_MAX: u64 = 24 << 20;
+/// … and those of files that have several names.
+pub const LINKED_MAX: u64 = 16 << 20;
 
 /// Tar bytes beyond the contents of files: so many for each entry …
 const OVERHEAD_PER_ENTRY: u64 = 4096;
@@ -40,8 +52,13 @@ const OVERHEAD_BASE: u64 = 64 << 20;
 /// importer may take.
 pub const WINDOW_LOG_MAX: u32 = 26;
 
-/// Memory of an xz decoder, in bytes. `xz -9` needs 65 MiB.
-pub const XZ_MEMORY_MAX: u64 = 96 << 20;
+/// The same of a table of contents, which is read beside all else that an
+/// importer holds: 16 MiB. It is written at no level that takes more than 8,
+/// or, the list of frames, with a window of its own length.
+pub(super) const TABLE_WINDOW_LOG_MAX: u32 = 24;
+
+/// Memory of an xz decoder with all its threads, in bytes. `xz -9` needs 65 MiB.
+pub const XZ_MEMORY_MAX: u64 = 68 << 20;
 
 /// Counts what entries make, across threads, and refuses what is too much.
 #[derive(Debug)]

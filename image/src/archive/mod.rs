@@ -11,7 +11,8 @@
 //!   that the bytes depend neither on threads nor on the file system.
 //! - [`toc`] is the table of contents, [`replay`] the way back to the tar;
 //!   [`Listing`] reads table and skeleton as entries, and [`compare`] finds what
-//!   was changed in a tree since it was unpacked.
+//!   was changed in a tree since it was unpacked. [`list()`] makes both of a tree
+//!   whose archive has none.
 //! - [`unpack`] creates what a [`VerifiedArchive`] holds, through
 //!   [`crate::place`] alone; [`unpack_arriving`] does so while an archive is
 //!   still [`Arriving`].
@@ -23,14 +24,19 @@
 mod acl;
 mod arriving;
 mod batch;
+mod beneath;
 pub mod compare;
 mod compress;
+mod directories;
 mod entries;
 mod error;
+mod framed;
 mod frames;
+mod hard_links;
 mod header;
 mod holes;
 pub mod limits;
+mod list;
 mod listing;
 mod output;
 mod pack;
@@ -52,6 +58,7 @@ pub use arriving::Arriving;
 pub use entries::{Entry, Kind};
 pub use error::ArchiveError;
 pub use frames::{FRAMES_MAX, FrameCache, compress_ahead};
+pub use list::list;
 pub use listing::{Listed, Listing};
 pub use replay::replay;
 pub use tar_stream::TarStream;
@@ -65,7 +72,7 @@ use batch::{Batch, Batches};
 use compress::Collector;
 use crossbeam_channel::{Receiver, bounded};
 use output::Output;
-use pack::Packer;
+use pack::{Packer, Purpose};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -169,7 +176,8 @@ pub fn pack(
             scope.spawn(move || xz::write(output, level, options.threads, &for_xz))
         });
         let batches = Batches::new(frame_size(level), in_flight, out);
-        let read = Packer::new(walk, batches, options.source_date_epoch, progress).run();
+        let purpose = Purpose::Archive(options.source_date_epoch);
+        let read = Packer::new(walk, batches, purpose, progress).run();
 
         // All batches are handed on, so everybody comes to an end. The error
         // that stopped the others is the one to report.

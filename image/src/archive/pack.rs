@@ -4,6 +4,7 @@ use super::ArchiveError;
 use super::batch::{Batch, Batches, Listed, Piece};
 use super::header::{BLOCK, Head, pad};
 use super::holes::{Finder, HOLE_MIN};
+use super::limits::LINKED_MAX;
 use super::toc::{self, Contents, Kind};
 use super::walk::{Found, Walk};
 use super::xattrs::{self, Xattrs};
@@ -19,17 +20,32 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Large files are read in pieces of so many bytes.
 const PIECE: usize = 1 << 20;
 
+/// What a name of [`Packer::links`] takes besides its bytes, about.
+const LINK_EACH: usize = 64;
+
 /// Two zero blocks end a tar.
 const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
+
+/// What a tree is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// An archive of it, whose times are at most this many seconds since 1970.
+    Archive(i64),
+    /// A list of what it holds: batches of files that are larger than one lack
+    /// their data, and memory is bounded.
+    List,
+}
 
 /// Reads the tree and fills batches.
 pub(super) struct Packer<'a> {
     walk: Walk,
     batches: Batches,
-    source_date_epoch: i64,
+    purpose: Purpose,
     progress: &'a Progress,
     /// Where the first name of a file with several lies: device and inode.
     links: HashMap<(u64, u64), Vec<u8>>,
+    /// Bytes of those names.
+    linked: u64,
     head: Vec<u8>,
     contents: Vec<u8>,
     unpacked: Unpacked,
@@ -49,15 +65,16 @@ impl<'a> Packer<'a> {
     pub(super) fn new(
         walk: Walk,
         batches: Batches,
-        source_date_epoch: i64,
+        purpose: Purpose,
         progress: &'a Progress,
     ) -> Self {
         Self {
             walk,
             batches,
-            source_date_epoch,
+            purpose,
             progress,
             links: HashMap::new(),
+            linked: 0,
             head: Vec::new(),
             contents: Vec::new(),
             unpacked: Unpacked {
@@ -111,7 +128,7 @@ impl<'a> Packer<'a> {
                 about.link.clone_from(first);
                 return self.small(&about, None);
             }
-            self.links.insert(key, about.name.clone());
+            self.remember_link(key, &about.name)?;
         }
         match kind {
             Kind::File => return self.file(about),
@@ -121,6 +138,19 @@ impl<'a> Packer<'a> {
             Kind::HardLink => {}
         }
         self.small(&about, None)
+    }
+
+    fn remember_link(&mut self, key: (u64, u64), name: &[u8]) -> Result<(), ArchiveError> {
+        self.linked += (name.len() + LINK_EACH) as u64;
+        if self.purpose == Purpose::List && self.linked > LINKED_MAX {
+            return Err(ArchiveError::TooMuch {
+                path: self.walk.path().to_vec(),
+                what: "bytes of names of files with several names",
+                max: LINKED_MAX,
+            });
+        }
+        self.links.insert(key, name.to_vec());
+        Ok(())
     }
 
     fn name(&self, kind: Kind) -> Vec<u8> {
@@ -157,7 +187,7 @@ impl<'a> Packer<'a> {
         let batch = self
             .batches
             .begin(&about.name, whole(self.head.len(), size))?;
-        let mut listed = begin_entry(batch, about, &self.head, self.walk.path());
+        let mut listed = begin_entry(batch, about, self.purpose, &self.head, self.walk.path());
         let begun = batch.bytes.len();
         if let Some(fd) = fd {
             read_exactly(fd, &mut batch.bytes, size, self.walk.path())?;
@@ -188,7 +218,7 @@ impl<'a> Packer<'a> {
         let batch = self
             .batches
             .begin(&about.name, whole(self.head.len(), stored))?;
-        let mut listed = begin_entry(batch, about, &self.head, self.walk.path());
+        let mut listed = begin_entry(batch, about, self.purpose, &self.head, self.walk.path());
         let begun = batch.bytes.len();
         match &extents {
             None => {
@@ -224,7 +254,7 @@ impl<'a> Packer<'a> {
         self.write_head(about, size, extents.as_deref())?;
         self.batches.flush()?;
         let batch = self.batches.batch()?;
-        let mut listed = begin_entry(batch, about, &self.head, self.walk.path());
+        let mut listed = begin_entry(batch, about, self.purpose, &self.head, self.walk.path());
         let whole = [Extent {
             offset: 0,
             length: size,
@@ -238,7 +268,9 @@ impl<'a> Packer<'a> {
         batch.entries.push(listed);
         let mut stored = 0;
         for part in parts.as_deref().unwrap_or(&whole) {
-            self.copy(fd, *part)?;
+            if self.purpose != Purpose::List {
+                self.copy(fd, *part)?;
+            }
             stored += part.length;
         }
         self.unchanged(fd, &about.stat)?;
@@ -334,7 +366,10 @@ impl<'a> Packer<'a> {
             mode: stat.st_mode & 0o7777,
             uid: stat.st_uid,
             gid: stat.st_gid,
-            mtime: stat.st_mtime.min(self.source_date_epoch),
+            mtime: match self.purpose {
+                Purpose::Archive(epoch) => stat.st_mtime.min(epoch),
+                Purpose::List => stat.st_mtime,
+            },
             link: &about.link,
             device,
             size,
@@ -382,8 +417,18 @@ const fn entry_type(kind: Kind) -> tar_core::EntryType {
     }
 }
 
-fn begin_entry(batch: &mut Batch, about: &About, head: &[u8], path: &[u8]) -> Listed {
-    let offset = batch.bytes.len() as u64;
+fn begin_entry(
+    batch: &mut Batch,
+    about: &About,
+    purpose: Purpose,
+    head: &[u8],
+    path: &[u8],
+) -> Listed {
+    let (frame, offset) = match purpose {
+        Purpose::Archive(_) => (batch.index, batch.bytes.len() as u64),
+        // There are none that it could lie in.
+        Purpose::List => (0, 0),
+    };
     batch.bytes.extend_from_slice(head);
     batch.mark(Piece::Skeleton(head.len()));
     Listed {
@@ -391,7 +436,7 @@ fn begin_entry(batch: &mut Batch, about: &About, head: &[u8], path: &[u8]) -> Li
             kind: about.kind,
             path: path.to_vec(),
             head: head.len() as u64,
-            frame: batch.index,
+            frame,
             offset,
             contents: None,
         },

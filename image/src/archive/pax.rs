@@ -8,15 +8,19 @@
 
 use super::acl::Acl;
 use super::limits::EXTENTS_MAX;
-use super::xattrs::{Xattrs, is_kept};
+use super::xattrs::is_kept;
 use base64::Engine as _;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tar_core::PaxExtensions;
 use tar_core::builder::PaxBuilder;
 
 /// The largest number of the header's octal fields for sizes: what is larger
 /// stands in a pax record alone.
 const OCTAL_MAX: u64 = 0o777_7777_7777;
+
+/// Most bytes of names of an entry's extended attributes, each with a byte at
+/// its end: what the kernel lists of a file (`XATTR_LIST_MAX`).
+const XATTR_NAMES_MAX: usize = 64 << 10;
 
 /// What is used for padless base64, as libarchive writes it, and with pads.
 const BASE64: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::new(
@@ -30,8 +34,10 @@ const BASE64: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::n
 pub(super) struct Pax {
     /// Modification time: seconds since 1970 and nanoseconds.
     pub(super) mtime: Option<(i64, u32)>,
-    /// Extended attributes that belong to a tree.
-    pub(super) xattrs: Xattrs,
+    /// Extended attributes that belong to a tree, by name.
+    pub(super) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Bytes of their names.
+    xattr_names: usize,
     /// Permission bits, by an access list that says no more than those.
     pub(super) mode: Option<u32>,
     /// Whether it has a path, and the target of a link.
@@ -80,7 +86,7 @@ pub(super) fn read(pax: &[u8], size: u64) -> Result<Pax, &'static str> {
             _ if key.starts_with("GNU.sparse.") => holes.record(key, value)?,
             _ => {
                 if let Some(name) = key.strip_prefix("SCHILY.xattr.") {
-                    found.xattrs.push((unescaped(name), value.to_vec()));
+                    found.add_xattr(unescaped(name), value.to_vec())?;
                 } else if let Some(name) = key.strip_prefix("LIBARCHIVE.xattr.") {
                     libarchive.push((name, value));
                 } else if !is_passed_over(key) {
@@ -102,7 +108,6 @@ pub(super) fn read(pax: &[u8], size: u64) -> Result<Pax, &'static str> {
     for (name, value) in libarchive {
         found.add_libarchive(name, value)?;
     }
-    found.xattrs.retain(|(name, _)| is_kept(name));
     for (key, value) in lists {
         found.add_list(key, value)?;
     }
@@ -149,7 +154,6 @@ fn is_passed_over(key: &str) -> bool {
 }
 
 impl Pax {
-    /// What libarchive writes twice is taken once.
     fn add_libarchive(&mut self, name: &str, value: &[u8]) -> Result<(), &'static str> {
         const MALFORMED: &str = "its pax header has an extended attribute that is malformed";
         let name = url_decoded(name).ok_or(MALFORMED)?;
@@ -157,13 +161,26 @@ impl Pax {
             return Ok(());
         }
         let value = BASE64.decode(value).map_err(|_| MALFORMED)?;
-        // The other notation escapes the name in another way, or not at all.
-        let twin = self.xattrs.iter().find(|(other, _)| *other == name);
-        match twin {
-            Some((_, other)) if *other == value => {}
-            Some(_) => return Err("its pax header has two values for an extended attribute"),
-            None => self.xattrs.push((name, value)),
+        self.add_xattr(name, value)
+    }
+
+    /// What is said twice is taken once, as libarchive writes both notations
+    /// of an attribute. They escape its name in different ways, or not at all,
+    /// so that two keywords may mean the same one.
+    fn add_xattr(&mut self, name: Vec<u8>, value: Vec<u8>) -> Result<(), &'static str> {
+        if !is_kept(&name) {
+            return Ok(());
         }
+        match self.xattrs.get(&name) {
+            Some(other) if *other == value => return Ok(()),
+            Some(_) => return Err("its pax header has two values for an extended attribute"),
+            None => {}
+        }
+        self.xattr_names += name.len() + 1;
+        if self.xattr_names > XATTR_NAMES_MAX {
+            return Err("it has more extended attributes than a file can have");
+        }
+        self.xattrs.insert(name, value);
         Ok(())
     }
 
@@ -173,20 +190,20 @@ impl Pax {
         }
         let list = Acl::parse(value)?;
         let is_access = key.ends_with("access");
-        if is_access && let Some(mode) = list.as_mode() {
-            self.mode = Some(mode);
-            return Ok(());
-        }
         let name = if is_access {
             &b"system.posix_acl_access"[..]
         } else {
             b"system.posix_acl_default"
         };
         let value = list.encoded();
-        match self.xattrs.iter().find(|(other, _)| other == name) {
-            Some((_, raw)) if *raw == value => {}
+        match self.xattrs.get(name) {
+            Some(raw) if *raw == value => return Ok(()),
             Some(_) => return Err("its pax header has two ACLs that differ"),
-            None => self.xattrs.push((name.to_vec(), value)),
+            None => {}
+        }
+        match list.as_mode() {
+            Some(mode) if is_access => self.mode = Some(mode),
+            _ => self.add_xattr(name.to_vec(), value)?,
         }
         Ok(())
     }
@@ -313,6 +330,7 @@ fn url_decoded(name: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::archive::tests::cpu_time;
 
     fn records(all: &[(&str, &str)]) -> Vec<u8> {
         let mut pax = PaxBuilder::new();
@@ -348,13 +366,84 @@ mod tests {
         let name = b"user.a=b%".to_vec();
         for all in [&both[..], &both[..1], &both[1..]] {
             let found = read(&records(all), 0).unwrap().xattrs;
-            assert_eq!(found, [(name.clone(), b"\0\x01val".to_vec())]);
+            assert_eq!(found, [(name.clone(), b"\0\x01val".to_vec())].into());
         }
         let differ = [both[0], ("SCHILY.xattr.user.a%3Db%25", "other")];
         assert!(read(&records(&differ), 0).is_err());
         assert!(read(&records(&[("LIBARCHIVE.xattr.user.a", "!")]), 0).is_err());
         // `%3D` itself is escaped once.
         assert_eq!(unescaped("user.%253D"), b"user.%3D");
+    }
+
+    #[test]
+    fn an_attribute_that_two_spellings_give_two_values_is_refused() {
+        let spellings = [
+            // GNU tar escapes what others write as it is.
+            [
+                ("SCHILY.xattr.user.a%", "1"),
+                ("SCHILY.xattr.user.a%25", "2"),
+            ],
+            [
+                ("SCHILY.xattr.user.a%", "1"),
+                ("LIBARCHIVE.xattr.user.a%25", "Mg"),
+            ],
+            [
+                ("LIBARCHIVE.xattr.user.a", "MQ"),
+                ("LIBARCHIVE.xattr.user.%61", "Mg"),
+            ],
+        ];
+        for [first, second] in spellings {
+            for all in [[first, second], [second, first]] {
+                let why = read(&records(&all), 0).unwrap_err();
+                assert!(why.contains("two values"), "{all:?}: {why}");
+            }
+            let once = read(&records(&[first]), 0).unwrap().xattrs;
+            assert_eq!(once.into_values().next().unwrap(), b"1", "{first:?}");
+        }
+        let same = [spellings[0][0], ("SCHILY.xattr.user.a%25", "1")];
+        assert_eq!(read(&records(&same), 0).unwrap().xattrs.len(), 1);
+        // Of what belongs to the host and is passed over, nothing counts.
+        let hosts = [
+            ("SCHILY.xattr.trusted.a%", "1"),
+            ("SCHILY.xattr.trusted.a%25", "2"),
+        ];
+        assert!(read(&records(&hosts), 0).unwrap().xattrs.is_empty());
+    }
+
+    #[test]
+    fn a_list_of_permissions_that_differs_from_the_raw_one_is_refused() {
+        let text = "user::rwx,user:7:r--,group::r-x,mask::r-x,other::---";
+        let raw = Acl::parse(text.as_bytes()).unwrap().encoded();
+        let with = |list: &str| {
+            let mut pax = PaxBuilder::new();
+            pax.add("SCHILY.xattr.system.posix_acl_access", &raw);
+            pax.add("SCHILY.acl.access", list);
+            read(&pax.finish(), 0)
+        };
+        assert_eq!(with(text).unwrap().xattrs.len(), 1);
+        for other in [
+            "user::rwx,user:8:r--,group::r-x,mask::r-x,other::---",
+            // One that says no more than a mode.
+            "user::rwx,group::r-x,other::---",
+        ] {
+            assert!(with(other).unwrap_err().contains("two ACLs"), "{other}");
+        }
+    }
+
+    /// With each compared with all others, this would take a minute.
+    #[test]
+    fn many_attributes_are_read_quickly_and_more_than_a_file_has_are_refused() {
+        let begun = cpu_time();
+        for (count, is_read) in [(6000, true), (7000, false), (100_000, false)] {
+            let mut pax = PaxBuilder::new();
+            for index in 0..count {
+                let name = index.to_string();
+                pax.add(&format!("LIBARCHIVE.xattr.user.{name:0>4}"), "");
+            }
+            let found = read(&pax.finish(), 0);
+            assert_eq!(found.is_ok(), is_read, "{count}");
+        }
+        assert!((cpu_time() - begun).as_secs() < 20);
     }
 
     #[test]

@@ -23,11 +23,13 @@
 //! Frames follow one another from the archive's first byte. The data of an
 //! entry follows its headers in the tar and is padded to 512 bytes; the
 //! skeleton holds everything else in order, so skeleton and contents give the
-//! exact tar back (see [`super::replay`]).
+//! exact tar back (see [`super::replay`]). A table of a tree that has no archive
+//! ([`super::list`]) names no frames and an empty tar.
 
 use super::ArchiveError;
 use super::limits::{
-    COMPRESSED_FRAME_MAX, EXTENTS_MAX, FRAME_MAX, FRAMES_MAX, HEAD_MAX, PATH_MAX, WINDOW_LOG_MAX,
+    COMPRESSED_FRAME_MAX, EXTENTS_MAX, FRAME_MAX, FRAMES_MAX, HEAD_MAX, PATH_MAX,
+    TABLE_WINDOW_LOG_MAX,
 };
 use crate::Sha256;
 use crate::manifest::Tar;
@@ -171,6 +173,11 @@ impl Entries {
         self.encoder.write_all(out)
     }
 
+    /// Compressed bytes so far, about.
+    pub(super) fn length(&self) -> usize {
+        self.encoder.get_ref().len()
+    }
+
     /// The compressed table.
     pub(super) fn finish(mut self, frames: &Frames, level: i32) -> io::Result<Vec<u8>> {
         self.encoder.write_all(&[0])?;
@@ -215,7 +222,9 @@ impl<'a> Reader<zstd::stream::read::Decoder<'static, io::BufReader<&'a [u8]>>> {
     /// It is not a table of contents, or one beyond the limits.
     pub fn new(content: &'a [u8]) -> Result<Self, ArchiveError> {
         let mut decoder = zstd::stream::read::Decoder::new(content).map_err(broken)?;
-        decoder.window_log_max(WINDOW_LOG_MAX).map_err(broken)?;
+        decoder
+            .window_log_max(TABLE_WINDOW_LOG_MAX)
+            .map_err(broken)?;
         Self::decompressed(decoder)
     }
 }
@@ -227,7 +236,9 @@ impl<'a> Reader<zstd::stream::read::Decoder<'static, io::BufReader<&'a [u8]>>> {
 /// It is not a table of contents, or one beyond the limits.
 pub fn frames(content: impl Read) -> Result<Frames, ArchiveError> {
     let mut decoder = zstd::stream::read::Decoder::new(content).map_err(broken)?;
-    decoder.window_log_max(WINDOW_LOG_MAX).map_err(broken)?;
+    decoder
+        .window_log_max(TABLE_WINDOW_LOG_MAX)
+        .map_err(broken)?;
     Ok(Reader::decompressed(decoder)?.frames)
 }
 

@@ -4,13 +4,17 @@
 //! of which takes one frame after another (with those that continue its last
 //! file). Any order of the frames gives the same tree: nothing is replaced,
 //! parents that are not there yet are made, hard links wait until all files
-//! are there, and directories get their owner, mode and time at the end. An
+//! are there, and directories get their owner, mode and time at the end
+//! ([`super::directories`]). An
 //! archive without one is read in the order of its entries; only there may a
 //! later entry replace an earlier one of the same type, as with GNU tar.
 
 use super::ArchiveError;
 use super::arriving::Arriving;
+use super::directories::Directories;
 use super::entries::{Entries, Entry, Kind, Source};
+use super::framed::{Fetch, FrameSource, fitting, groups};
+use super::hard_links::Links;
 use super::limits::Budget;
 use super::stream;
 use super::toc::{Frame, Frames};
@@ -19,18 +23,9 @@ use crate::manifest::Unpacked;
 use crate::place::{self, FileType, Node, PlaceError, Placer, Resolve, Root};
 use crate::progress::{Progress, Running, Stage, Unit};
 use std::collections::BTreeMap;
-use std::io;
-use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-
-/// Most threads that unpack.
-const THREADS_MAX: usize = 8;
-
-/// Memory that all of them may take for frames, in bytes: each holds one
-/// compressed and one uncompressed.
-const MEMORY: u64 = 56 << 20;
 
 /// Progress is reported after so many bytes.
 const REPORTED: u64 = 1 << 20;
@@ -83,29 +78,20 @@ pub fn unpack_arriving(
     unpacking.frames(&fetch, &table.frames, threads)
 }
 
-/// How a compressed frame is had, compared with its digest; the buffer is
-/// used again.
-type Fetch<'a> = &'a (dyn Fn(&Frame, Vec<u8>) -> Result<Vec<u8>, ArchiveError> + Sync);
-
 /// What all threads share.
 struct Unpacking<'a> {
     root: Root,
     budget: Budget,
     running: &'a Running,
-}
-
-/// What must wait until everything else is there.
-#[derive(Default)]
-struct Later {
-    directories: Vec<Entry>,
-    links: Vec<Entry>,
+    directories: Mutex<Directories>,
 }
 
 /// Whether entries come in the order of the tar.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Order {
-    /// By frames: hard links wait, nothing is replaced.
-    Any,
+    /// By frames, of which these are the ones of this number: hard links
+    /// wait, nothing is replaced.
+    Any(u32),
     /// One after another.
     Tar,
 }
@@ -116,6 +102,7 @@ impl<'r> Unpacking<'r> {
             root: root.with(Resolve::Beneath)?,
             budget: Budget::new(limits),
             running,
+            directories: Mutex::new(Directories::new()),
         })
     }
 
@@ -125,16 +112,13 @@ impl<'r> Unpacking<'r> {
         frames: &[Frame],
         threads: usize,
     ) -> Result<(), ArchiveError> {
-        let each = frames.iter().map(|f| f.uncompressed + f.length);
-        let fit = MEMORY / each.max().unwrap_or(1).max(1);
-        let fit = usize::try_from(fit).unwrap_or(usize::MAX);
-        let threads = threads.min(fit).clamp(1, THREADS_MAX);
         let groups = groups(frames);
+        let threads = fitting(frames, threads).min(groups.len());
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
-        let done = Mutex::new(BTreeMap::new());
+        let done = Mutex::new(Done::default());
         thread::scope(|scope| {
-            for _ in 0..threads.min(groups.len()) {
+            for _ in 0..threads {
                 scope.spawn(|| {
                     let mut worker = Worker {
                         placer: self.root.placer(),
@@ -146,70 +130,69 @@ impl<'r> Unpacking<'r> {
                         if index >= groups.len() || stop.load(Ordering::Relaxed) {
                             return;
                         }
-                        let last = index + 1 == groups.len();
-                        let frames = &frames[groups[index].clone()];
-                        let result = self.group(fetch, frames, last, &mut worker);
+                        let group = Group {
+                            frames: &frames[groups[index].clone()],
+                            number: u32::try_from(index).expect("frames are bounded"),
+                            is_last: index + 1 == groups.len(),
+                        };
+                        let result = self.group(fetch, &group, &mut worker);
                         if result.is_err() {
                             stop.store(true, Ordering::Relaxed);
                         }
-                        done.lock().expect("no thread panics").insert(index, result);
+                        done.lock()
+                            .expect("no thread panics")
+                            .add(group.number, result);
                     }
                 });
             }
         });
-        let mut all = Later::default();
-        for (_, result) in done.into_inner().expect("no thread panics") {
-            let later = result?;
-            all.directories.extend(later.directories);
-            all.links.extend(later.links);
+        let done = done.into_inner().expect("no thread panics");
+        if let Some((_, error)) = done.failed {
+            return Err(error);
         }
         let mut placer = self.root.placer();
-        for link in &all.links {
-            self.running.check()?;
-            placer.place_slice(&link.placed(), b"")?;
+        for links in done.links.values() {
+            links.make(&mut placer, || Ok(self.running.check()?))?;
         }
-        self.finish(all.directories)
+        self.finish(&mut placer)
     }
 
     /// One frame and those that continue its last file.
     fn group<'w>(
         &self,
         fetch: Fetch<'_>,
-        frames: &[Frame],
-        last: bool,
+        group: &Group<'_>,
         worker: &mut Worker<'w>,
-    ) -> Result<Later, ArchiveError> {
-        let source = FrameSource {
-            fetch,
-            running: self.running,
-            frames: frames.iter(),
-            compressed: std::mem::take(&mut worker.compressed),
-            decompressor: zstd::bulk::Decompressor::new().map_err(undecoded)?,
-        };
+    ) -> Result<Links, ArchiveError> {
+        let compressed = std::mem::take(&mut worker.compressed);
+        let source = FrameSource::new(fetch, group.frames, compressed, self.running)?;
         let mut entries = Entries::new(source, std::mem::take(&mut worker.buffer));
-        let mut later = Later::default();
-        let result = self.entries(&mut entries, &mut worker.placer, Order::Any, &mut later);
+        let mut links = Links::default();
+        let order = Order::Any(group.number);
+        let result = self.entries(&mut entries, &mut worker.placer, order, &mut links);
         // Stock tar stops at the end's mark; so nothing may come after it.
         let ended = entries.ended();
         let (source, buffer) = entries.into_parts();
+        let left = source.left();
         worker.buffer = buffer;
-        worker.compressed = source.compressed;
+        worker.compressed = source.into_buffer();
         result?;
-        if ended != last || source.frames.len() > 0 {
+        if ended != group.is_last || left > 0 {
             return Err(ArchiveError::table(
                 "the tar does not end with its last frame",
             ));
         }
-        Ok(later)
+        links.close();
+        Ok(links)
     }
 
     fn stream(&self, archive: &VerifiedArchive, threads: usize) -> Result<(), ArchiveError> {
         stream::decompressed(archive, threads, self.running, |source| {
             let mut entries = Entries::new(source, Vec::new());
-            let mut later = Later::default();
             let mut placer = self.root.placer();
-            self.entries(&mut entries, &mut placer, Order::Tar, &mut later)?;
-            self.finish(later.directories)
+            let mut none = Links::default();
+            self.entries(&mut entries, &mut placer, Order::Tar, &mut none)?;
+            self.finish(&mut placer)
         })
     }
 
@@ -218,7 +201,7 @@ impl<'r> Unpacking<'r> {
         entries: &mut Entries<S>,
         placer: &mut Placer<'_>,
         order: Order,
-        later: &mut Later,
+        links: &mut Links,
     ) -> Result<(), ArchiveError> {
         let mut unreported = 0;
         while let Some(entry) = entries.next()? {
@@ -229,21 +212,20 @@ impl<'r> Unpacking<'r> {
             };
             self.budget.entry(&entry.path, size)?;
             self.budget.overhead(&entry.path, entry.head)?;
-            match entry.kind {
-                Kind::HardLink(_) if order == Order::Any => {
-                    place::clean(&entry.path, Resolve::Beneath)?;
-                    later.links.push(self.remember(entry)?);
+            match (&entry.kind, order) {
+                (Kind::HardLink(target), Order::Any(_)) => {
+                    links.add(&entry.path, target, &self.budget)?;
                     continue;
                 }
-                Kind::Directory => {
+                (Kind::Directory, _) => {
                     placer.place_slice(&entry.placed(), b"")?;
-                    later.directories.push(self.remember(entry)?);
+                    self.remember(&entry, order)?;
                     continue;
                 }
                 _ => {}
             }
             if let Err(error) = place_with(placer, &entry, entries) {
-                if order == Order::Any || !same_type_is_there(placer, &entry, &error)? {
+                if order != Order::Tar || !same_type_is_there(placer, &entry, &error)? {
                     return Err(error);
                 }
                 placer.remove(&entry.path)?;
@@ -259,26 +241,49 @@ impl<'r> Unpacking<'r> {
         Ok(())
     }
 
-    fn remember(&self, entry: Entry) -> Result<Entry, ArchiveError> {
-        let target = match &entry.kind {
-            Kind::HardLink(target) => target.len(),
-            _ => 0,
+    fn remember(&self, entry: &Entry, order: Order) -> Result<(), ArchiveError> {
+        let order = match order {
+            Order::Any(number) => number,
+            Order::Tar => 0,
         };
-        let xattrs: usize = entry.xattrs.iter().map(|(n, v)| n.len() + v.len()).sum();
-        let bytes = size_of::<Entry>() + entry.path.len() + target + xattrs;
-        self.budget.remember(&entry.path, bytes)?;
-        Ok(entry)
+        let mut directories = self.directories.lock().expect("no thread panics");
+        directories.add(entry, order, &self.budget)
     }
 
-    /// Directories last; of several entries for one, the last counts.
-    fn finish(&self, directories: Vec<Entry>) -> Result<(), ArchiveError> {
-        let mut by_path = BTreeMap::new();
-        for entry in directories {
-            let path = place::clean(&entry.path, Resolve::Beneath)?.into_owned();
-            by_path.insert(path, entry);
+    /// Directories last.
+    fn finish(&self, placer: &mut Placer<'_>) -> Result<(), ArchiveError> {
+        let directories = self.directories.lock().expect("no thread panics");
+        directories.finish(placer, || Ok(self.running.check()?))
+    }
+}
+
+/// Frames that belong together.
+struct Group<'f> {
+    frames: &'f [Frame],
+    number: u32,
+    is_last: bool,
+}
+
+/// What came of the groups, by their numbers.
+#[derive(Default)]
+struct Done {
+    links: BTreeMap<u32, Links>,
+    /// The first that failed.
+    failed: Option<(u32, ArchiveError)>,
+}
+
+impl Done {
+    fn add(&mut self, number: u32, result: Result<Links, ArchiveError>) {
+        match result {
+            Ok(links) if links.is_empty() => {}
+            Ok(links) => drop(self.links.insert(number, links)),
+            Err(error) => {
+                let is_first = self.failed.as_ref().is_none_or(|(n, _)| number < *n);
+                if is_first {
+                    self.failed = Some((number, error));
+                }
+            }
         }
-        let sorted: Vec<_> = by_path.values().map(Entry::placed).collect();
-        Ok(self.root.finish_directories(&sorted)?)
     }
 }
 
@@ -352,58 +357,4 @@ fn same_type_is_there(
         Kind::Directory | Kind::HardLink(_) => return Ok(false),
     };
     Ok(placer.found(&entry.path)? == Some(kind))
-}
-
-/// Frames that belong together: one, and those that continue its last file.
-fn groups(frames: &[Frame]) -> Vec<Range<usize>> {
-    let mut groups: Vec<Range<usize>> = Vec::new();
-    for (index, frame) in frames.iter().enumerate() {
-        match groups.last_mut() {
-            Some(last) if frame.continues => last.end = index + 1,
-            _ => groups.push(index..index + 1),
-        }
-    }
-    groups
-}
-
-/// Tar bytes from one frame after another.
-struct FrameSource<'a> {
-    fetch: Fetch<'a>,
-    running: &'a Running,
-    frames: std::slice::Iter<'a, Frame>,
-    compressed: Vec<u8>,
-    decompressor: zstd::bulk::Decompressor<'static>,
-}
-
-fn undecoded(source: io::Error) -> ArchiveError {
-    ArchiveError::Frame { source }
-}
-
-impl Source for FrameSource<'_> {
-    fn more(&mut self, out: &mut Vec<u8>) -> Result<bool, ArchiveError> {
-        self.running.check()?;
-        let Some(frame) = self.frames.next() else {
-            return Ok(false);
-        };
-        self.compressed = (self.fetch)(frame, std::mem::take(&mut self.compressed))?;
-        let length = usize::try_from(frame.uncompressed).expect("a frame is bounded");
-        let n = if out.is_empty() {
-            out.reserve_exact(length);
-            self.decompressor
-                .decompress_to_buffer(&self.compressed, out)
-                .map_err(undecoded)?
-        } else {
-            let more = self
-                .decompressor
-                .decompress(&self.compressed, length)
-                .map_err(undecoded)?;
-            out.extend_from_slice(&more);
-            more.len()
-        };
-        if n != length {
-            let what = "a frame does not have the length that the table says";
-            return Err(ArchiveError::table(what));
-        }
-        Ok(true)
-    }
 }

@@ -6,9 +6,9 @@
 //! goes straight down and holds one sorted list of names a level. Nothing is
 //! followed, neither links nor mounts, and each directory is read once.
 
-use super::ArchiveError;
+use super::{ArchiveError, beneath};
 use crate::path::PATH_MAX;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Stat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -36,6 +36,13 @@ struct Name {
     key: Vec<u8>,
 }
 
+impl Name {
+    /// What it takes, about.
+    fn memory(&self) -> u64 {
+        (self.key.len() + size_of::<Self>()) as u64
+    }
+}
+
 /// The walk.
 #[derive(Debug)]
 pub(super) struct Walk {
@@ -45,6 +52,9 @@ pub(super) struct Walk {
     path: Vec<u8>,
     started: bool,
     buffer: Vec<u8>,
+    /// Bytes of all names that are still to come, and how many there may be.
+    held: u64,
+    held_max: u64,
 }
 
 /// What was found.
@@ -68,7 +78,15 @@ impl Walk {
             path: Vec::new(),
             started: false,
             buffer: Vec::with_capacity(BUFFER),
+            held: 0,
+            held_max: u64::MAX,
         })
+    }
+
+    /// The same, with an error where names take more memory than this.
+    pub(super) fn holding_at_most(mut self, bytes: u64) -> Self {
+        self.held_max = bytes;
+        self
     }
 
     /// The path of what was found last; empty for the root.
@@ -104,7 +122,10 @@ impl Walk {
             };
             self.path.truncate(level.path);
             match level.names.pop() {
-                Some(name) => return self.visit(&name).map(Some),
+                Some(name) => {
+                    self.held -= name.memory();
+                    return self.visit(&name).map(Some);
+                }
                 None => {
                     self.levels.pop();
                     self.reopen()?;
@@ -154,8 +175,7 @@ impl Walk {
     }
 
     fn open(&self, name: &[u8], flags: OFlags) -> Result<OwnedFd, ArchiveError> {
-        let how = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
-        match rustix::fs::openat2(self.parent(), name, flags, Mode::empty(), how) {
+        match beneath::open(self.parent(), name, flags) {
             Ok(fd) => Ok(fd),
             Err(Errno::XDEV) => Err(self.unpackable("something is mounted there")),
             Err(Errno::LOOP | Errno::NOTDIR | Errno::NOENT) => Err(self.changed()),
@@ -193,13 +213,7 @@ impl Walk {
             return Ok(());
         }
         self.path.truncate(level.path);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-        let path = match self.path.as_slice() {
-            b"" => b".",
-            path => path,
-        };
-        let fd = rustix::fs::openat2(&self.root, path, flags, Mode::empty(), how)
+        let fd = beneath::open_directory(self.root.as_fd(), &self.path)
             .map_err(|e| self.failed("open again", e))?;
         self.levels.last_mut().expect("there is one").fd = Some(fd);
         Ok(())
@@ -227,7 +241,16 @@ impl Walk {
             if kind == FileType::Directory {
                 key.push(b'/');
             }
-            names.push(Name { key });
+            let name = Name { key };
+            self.held += name.memory();
+            if self.held > self.held_max {
+                return Err(ArchiveError::TooMuch {
+                    path: self.path.clone(),
+                    what: "bytes of names in its directories",
+                    max: self.held_max,
+                });
+            }
+            names.push(name);
         }
         self.buffer = buffer;
         names.sort_unstable_by(|a, b| b.cmp(a));

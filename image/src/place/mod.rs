@@ -38,7 +38,6 @@ pub use resolution::open_in;
 pub use rustix::fs::FileType;
 
 use error::system;
-use parents::Parents;
 use resolution::Way;
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -245,12 +244,9 @@ impl Root {
     /// # Errors
     /// Which directory, and what the system said.
     pub fn finish_directories(&self, directories: &[Entry<'_>]) -> Result<(), PlaceError> {
-        let mut parents = Parents::new(self);
+        let mut placer = self.placer();
         for entry in directories.iter().rev() {
-            let path = clean(entry.path, self.resolve)?;
-            if let Some(directory) = parents.open_directory(&path)? {
-                attributes::of_directory(&directory, entry)?;
-            }
+            placer.finish_directory(entry)?;
         }
         Ok(())
     }

@@ -48,6 +48,20 @@ impl<'r> Placer<'r> {
         self.place_body(entry, Body::Slice(data))
     }
 
+    /// Sets owner, mode, attributes and time of a directory, after everything
+    /// beneath it exists. In [`Resolve::InRoot`], one that is a link to a
+    /// directory is passed over.
+    ///
+    /// # Errors
+    /// Which directory, and what the system said.
+    pub fn finish_directory(&mut self, entry: &Entry<'_>) -> Result<(), PlaceError> {
+        let path = clean(entry.path, self.parents.root().resolve)?;
+        match self.parents.open_directory(&path)? {
+            Some(directory) => attributes::of_directory(&directory, entry),
+            None => Ok(()),
+        }
+    }
+
     /// Removes what an earlier entry of the same path made, unless it is a
     /// directory. Nothing there is no error.
     ///

@@ -2,6 +2,7 @@
 
 use crate::record::RecordError;
 use crate::settings::SettingsError;
+use hatchery_image::MachineName;
 use hatchery_image::durable::DurableError;
 use std::io;
 use std::path::PathBuf;
@@ -36,6 +37,17 @@ pub enum ExchangeError {
         path: PathBuf,
         /// Its format.
         format: u32,
+    },
+    /// What was begun or kept is not of this place.
+    #[error(
+        "what was begun with {name}, or is kept of it, names {path}, which is not this machine's; if it is of another \
+         machines directory or settings folder, name that with --machines and --nspawn"
+    )]
+    Elsewhere {
+        /// The machine.
+        name: MachineName,
+        /// What it names.
+        path: PathBuf,
     },
     /// A file of the state folder cannot be written.
     #[error("cannot remember what is done to a machine")]

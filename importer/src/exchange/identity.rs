@@ -105,4 +105,24 @@ mod tests {
         assert!(!born(1).is(TreeId::Inode(8)));
         assert!(!born(1).is(TreeId::Subvolume(7)));
     }
+
+    #[test]
+    fn a_tree_made_in_the_place_of_a_removed_one_is_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tree");
+        fs::create_dir(&path).unwrap();
+        let first = TreeId::of(&path).unwrap().unwrap();
+        // Where only inodes are known, one that is given out again is not told.
+        if matches!(first, TreeId::Inode(_)) {
+            return;
+        }
+        for _ in 0..20 {
+            fs::remove_dir(&path).unwrap();
+            // The kernel's clock for such times ticks every 10 ms at most.
+            std::thread::sleep(std::time::Duration::from_millis(12));
+            fs::create_dir(&path).unwrap();
+            let again = TreeId::of(&path).unwrap().unwrap();
+            assert!(!first.is(again), "{first:?} {again:?}");
+        }
+    }
 }

@@ -1,30 +1,18 @@
 //! `/var/lib/hatchery/exchange/NAME.json`: what is about to happen to a
 //! machine. There only while it happens, and after a process was killed.
 
+use super::folder::{FORMAT, Folder};
+use super::previous::is_kept_name;
 use super::{ExchangeError, Previous, TreeId};
+use crate::places::Places;
 use crate::record::Record;
 use hatchery_image::MachineName;
-use hatchery_image::durable;
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-
-/// Newest `format` that this program reads, and that of journals; the second
-/// one says when a tree was made.
-const FORMAT: u32 = 2;
 
 /// `format` of previous generations.
 const PREVIOUS_FORMAT: u32 = 1;
-
-/// Largest file that is read, in bytes: three records, and settings of at
-/// most 1 MiB each.
-const FILE_MAX: u64 = 16 << 20;
-
-/// Most files of the folder that are looked at.
-const FILES_MAX: usize = 100_000;
 
 /// What belongs to a tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +67,43 @@ impl Journal {
             before,
             begun,
         }
+    }
+
+    /// Whether it is one of this machine, and names nothing but what belongs to
+    /// it: whoever mends has its lock and no other. A journal is ours alone to
+    /// write, but a state folder that was copied from another host, or was
+    /// somebody's for a while, must not have us rename or remove there.
+    pub(super) fn check(&self, name: &MachineName, places: &Places) -> Result<(), ExchangeError> {
+        let elsewhere = |path: &Path| ExchangeError::Elsewhere {
+            name: name.clone(),
+            path: path.to_owned(),
+        };
+        // Links above it are resolved when it is written.
+        let root = places.machines.canonicalize();
+        let root = root.unwrap_or_else(|_| places.machines.clone());
+        if self.target != root.join(name.as_str()) {
+            return Err(elsewhere(&self.target));
+        }
+        if self.hidden.parent() != Some(&root) || !is_kept_name(&self.hidden, name) {
+            return Err(elsewhere(&self.hidden));
+        }
+        let records = [&self.comes.record, &self.goes.record];
+        let mut records = records.into_iter().flatten();
+        if let Some(other) = records.find(|record| record.machine != *name) {
+            return Err(elsewhere(&other.path));
+        }
+        match &self.settings {
+            Some(path) if *path != places.settings_of(name) => Err(elsewhere(path)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The tree that was kept before, if it is beside the others: one in
+    /// another machines directory is not touched by whoever works in this one.
+    pub(super) fn was_kept(&self, name: &MachineName) -> Option<&Path> {
+        let kept = self.before.as_ref().map(|before| before.tree.as_path())?;
+        let is_beside = kept.parent() == self.target.parent();
+        (is_beside && is_kept_name(kept, name)).then_some(kept)
     }
 
     /// Whether the trees have changed places.
@@ -137,103 +162,5 @@ impl Journals {
 
     pub(crate) fn names(&self) -> Result<Vec<MachineName>, ExchangeError> {
         self.0.names()
-    }
-}
-
-/// A folder of JSON files, one a machine.
-pub(super) struct Folder(pub(super) PathBuf);
-
-/// What every file says first.
-#[derive(Deserialize)]
-struct Head {
-    format: u32,
-}
-
-impl Folder {
-    fn path(&self, name: &MachineName) -> PathBuf {
-        self.0.join(format!("{name}.json"))
-    }
-
-    pub(super) fn find<T: DeserializeOwned>(
-        &self,
-        name: &MachineName,
-    ) -> Result<Option<T>, ExchangeError> {
-        let path = self.path(name);
-        let failed = |source| ExchangeError::Failed {
-            doing: "read",
-            path: path.clone(),
-            source,
-        };
-        match fs::metadata(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(failed(e)),
-            Ok(stat) if stat.len() > FILE_MAX => {
-                return Err(failed(io::ErrorKind::FileTooLarge.into()));
-            }
-            Ok(_) => (),
-        }
-        let bytes = match fs::read(&path) {
-            // Whoever works on the machine has finished meanwhile.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(failed)?,
-        };
-        let json = |source| ExchangeError::Json {
-            path: path.clone(),
-            source,
-        };
-        let Head { format } = serde_json::from_slice(&bytes).map_err(json)?;
-        if format > FORMAT {
-            return Err(ExchangeError::TooNew { path, format });
-        }
-        serde_json::from_slice(&bytes).map(Some).map_err(json)
-    }
-
-    pub(super) fn write<T: Serialize>(
-        &self,
-        name: &MachineName,
-        value: &T,
-    ) -> Result<(), ExchangeError> {
-        durable::make_folders(&self.0).map_err(|source| ExchangeError::Failed {
-            doing: "make the folder",
-            path: self.0.clone(),
-            source,
-        })?;
-        let mut bytes = serde_json::to_vec_pretty(value).expect("it has only string keys");
-        bytes.push(b'\n');
-        // Settings may hold what only an administrator should see.
-        durable::write(&self.path(name), &bytes, 0o600).map_err(ExchangeError::Write)
-    }
-
-    pub(super) fn remove(&self, name: &MachineName) -> Result<(), ExchangeError> {
-        let path = self.path(name);
-        match fs::remove_file(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-            result => result.map_err(|source| ExchangeError::Failed {
-                doing: "remove",
-                path,
-                source,
-            })?,
-        }
-        durable::sync_directory(&self.0).map_err(ExchangeError::Write)
-    }
-
-    pub(super) fn names(&self) -> Result<Vec<MachineName>, ExchangeError> {
-        let failed = |source| ExchangeError::Failed {
-            doing: "list",
-            path: self.0.clone(),
-            source,
-        };
-        let entries = match fs::read_dir(&self.0) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            result => result.map_err(failed)?,
-        };
-        let mut names = Vec::new();
-        for entry in entries.take(FILES_MAX) {
-            let name = entry.map_err(failed)?.file_name();
-            let name = name.to_string_lossy();
-            names.extend(name.strip_suffix(".json").and_then(|n| n.parse().ok()));
-        }
-        names.sort();
-        Ok(names)
     }
 }

@@ -31,6 +31,7 @@
 //! what an administrator wrote since stays.
 
 mod error;
+mod folder;
 mod identity;
 mod journal;
 mod previous;
@@ -51,6 +52,7 @@ use crate::{lock, settings};
 use hatchery_image::MachineName;
 use hatchery_image::durable;
 use rustix::fs::{CWD, RenameFlags};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Does what the journal says. `bring` brings the tree that comes to its
@@ -82,10 +84,16 @@ pub(crate) fn exchange(
         .and_then(|()| steps.switch())
         .and_then(|()| steps.forward());
     match done {
-        Ok(older) => {
-            // All of it is there and lasting. A journal that stays is found to
-            // be done by the next one, and a hidden tree is swept by it.
-            let _ = journals.remove(name).and_then(|()| remove(older, journal));
+        Ok(()) => {
+            // All of it is there and lasting, so nothing is taken back now. A
+            // tree that stays is collected as one that nothing refers to, a
+            // journal is found to be done by the next one, and a hidden tree
+            // is swept by it.
+            let older = steps.hide_older();
+            let _ = journals
+                .remove(name)
+                .and(older)
+                .and_then(|older| remove(older, journal));
             Ok(())
         }
         Err(error) => {
@@ -106,13 +114,15 @@ pub(crate) fn mend(name: &MachineName, places: &Places, _held: &Hold) -> Result<
     let Some(journal) = journals.find(name)? else {
         return Ok(());
     };
+    journal.check(name, places)?;
     let steps = Steps {
         name,
         journal: &journal,
         places,
     };
     if journal.has_happened()? {
-        let older = steps.forward()?;
+        steps.forward()?;
+        let older = steps.hide_older()?;
         journals.remove(name)?;
         return remove(older, &journal);
     }
@@ -173,14 +183,17 @@ pub(crate) fn records_begun(places: &Places) -> Result<Vec<Record>, ExchangeErro
     Ok(records)
 }
 
-/// The records of previous generations.
+/// The records of previous generations, but those of these machines.
 ///
 /// # Errors
 /// One cannot be read.
-pub(crate) fn records_kept(places: &Places) -> Result<Vec<Record>, ExchangeError> {
+pub(crate) fn records_kept(
+    places: &Places,
+    but: &BTreeSet<MachineName>,
+) -> Result<Vec<Record>, ExchangeError> {
     let all = PreviousOnes::beneath(&places.state);
     let mut records = Vec::new();
-    for name in all.names()? {
+    for name in all.names()?.into_iter().filter(|name| !but.contains(name)) {
         records.extend(all.find(&name)?.and_then(|previous| previous.record));
     }
     Ok(records)
@@ -232,27 +245,32 @@ impl Steps<'_> {
         durable::sync_directory(parent).map_err(|e| failed(e.source))
     }
 
-    /// After the switch: everything that comes with the tree. The tree that
-    /// nobody keeps any more is hidden.
-    fn forward(&self) -> Result<Option<Hidden>, ExchangeError> {
+    /// After the switch: everything that comes with the tree.
+    fn forward(&self) -> Result<(), ExchangeError> {
         let journal = self.journal;
         self.settings(&journal.comes)?;
-        let was_kept = journal.before.as_ref().map(|before| &before.tree);
         if journal.goes.tree.is_some() {
             self.previous(Some(&journal.kept()))?;
-        } else if was_kept == Some(&journal.hidden) {
+        } else if journal.was_kept(self.name) == Some(journal.hidden.as_path()) {
             self.previous(None)?;
         }
-        self.record(journal.comes.record.as_ref())?;
-        let older = was_kept.filter(|tree| **tree != journal.hidden && journal.goes.tree.is_some());
-        match older {
+        self.record(journal.comes.record.as_ref())
+    }
+
+    /// Hides the tree that nobody keeps any more.
+    fn hide_older(&self) -> Result<Option<Hidden>, ExchangeError> {
+        let journal = self.journal;
+        let was_kept = journal
+            .was_kept(self.name)
+            .filter(|_| journal.goes.tree.is_some());
+        match was_kept.filter(|tree| *tree != journal.hidden) {
             // Somebody has booted it from where it is kept: `gc` removes it later.
             Some(tree) if lock::is_held(tree) => Ok(None),
-            Some(tree) => Ok(Hidden::new(tree).map_err(|source| ExchangeError::Failed {
+            Some(tree) => Hidden::new(tree).map_err(|source| ExchangeError::Failed {
                 doing: "hide",
-                path: tree.clone(),
+                path: tree.to_owned(),
                 source,
-            })?),
+            }),
             None => Ok(None),
         }
     }

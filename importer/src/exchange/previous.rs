@@ -2,7 +2,7 @@
 //! was replaced last, and where its tree is kept.
 
 use super::ExchangeError;
-use super::journal::Folder;
+use super::folder::Folder;
 use crate::hidden::random_id;
 use crate::record::Record;
 use hatchery_image::MachineName;
@@ -36,8 +36,17 @@ impl PreviousOnes {
         Self(Folder(state.join("previous")))
     }
 
+    /// # Errors
+    /// It cannot be read, or names a tree that is called as no kept one is.
     pub(crate) fn find(&self, name: &MachineName) -> Result<Option<Previous>, ExchangeError> {
-        self.0.find(name)
+        let found: Option<Previous> = self.0.find(name)?;
+        match found {
+            Some(previous) if !is_kept_name(&previous.tree, name) => {
+                let (name, path) = (name.clone(), previous.tree);
+                Err(ExchangeError::Elsewhere { name, path })
+            }
+            found => Ok(found),
+        }
     }
 
     pub(crate) fn write(
@@ -60,6 +69,11 @@ impl PreviousOnes {
 /// A hidden name beside a machine's tree that nothing sweeps.
 pub(crate) fn kept_name(target: &Path, name: &MachineName) -> PathBuf {
     target.with_file_name(format!(".#{name}{PREVIOUS}{}", random_id()))
+}
+
+/// Whether a tree is called as a kept one of this machine is.
+pub(super) fn is_kept_name(tree: &Path, name: &MachineName) -> bool {
+    tree.file_name().and_then(machine_of).as_ref() == Some(name)
 }
 
 /// The machine whose kept tree is called so.

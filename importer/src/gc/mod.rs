@@ -15,17 +15,18 @@ mod referred;
 
 pub use error::GcError;
 
-use crate::exchange::{self, PreviousOnes, machine_of};
+use crate::exchange::{self, ExchangeError, PreviousOnes, machine_of};
 use crate::hidden::Hidden;
 use crate::hold::Hold;
 use crate::machines::Machines;
 use crate::places::Places;
 use crate::{lock, tree, usage};
-use hatchery_image::durable;
 use hatchery_image::progress::{Progress, Stage, Unit};
+use hatchery_image::{MachineName, durable};
 use hatchery_transfer::Cache;
 use jiff::Timestamp;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -110,6 +111,7 @@ pub fn gc(request: &GcRequest, progress: &Progress) -> Result<Collected, GcError
             dry_run: request.dry_run,
             ..Collected::default()
         },
+        going: BTreeSet::new(),
         hidden: Vec::new(),
     };
     match Hold::alone(&request.places.state)? {
@@ -139,7 +141,7 @@ pub(crate) fn forget_unused(places: &Places) -> Result<(), GcError> {
         return Ok(());
     };
     let tables = places.tables();
-    let unused = tables.unused(&referred::images(places, true)?)?;
+    let unused = tables.unused(&referred::images(places, &BTreeSet::new())?)?;
     Ok(tables.remove(&unused, &held)?)
 }
 
@@ -147,6 +149,9 @@ struct Collection<'a> {
     request: &'a GcRequest,
     machines: &'a Machines,
     collected: Collected,
+    /// Machines whose previous generation goes, so that its image is not needed
+    /// for that.
+    going: BTreeSet<MachineName>,
     /// Trees that are to be removed once others may work again.
     hidden: Vec<Hidden>,
 }
@@ -188,6 +193,7 @@ impl Collection<'_> {
                 continue;
             }
             self.add(What::Previous, previous.tree.clone());
+            self.going.insert(name.clone());
             if !self.request.dry_run {
                 self.hide(&previous.tree)?;
                 all.remove(&name)?;
@@ -239,18 +245,20 @@ impl Collection<'_> {
                 self.spare(&path, format!("{name} is in use"));
                 continue;
             };
-            exchange::mend(&name, places, held)?;
+            match exchange::mend(&name, places, held) {
+                Err(error @ ExchangeError::Elsewhere { .. }) => {
+                    self.spare(&self.machines.path(&name), error.to_string());
+                }
+                mended => mended?,
+            }
         }
         Ok(())
     }
 
     fn images(&mut self, held: &Hold) -> Result<(), GcError> {
         let places = &self.request.places;
-        // What is kept goes, unless it was spared.
-        let is_kept = !self.request.dry_run;
-        let unused = places
-            .tables()
-            .unused(&referred::images(places, is_kept)?)?;
+        let used = referred::images(places, &self.going)?;
+        let unused = places.tables().unused(&used)?;
         for folder in &unused {
             self.add(What::Image, folder.clone());
         }

@@ -18,6 +18,7 @@ use crate::tables::TablesError;
 use crate::unit::UnitError;
 use crate::unpack::{Failure, UnpackError};
 use hatchery_image::MachineName;
+use hatchery_image::archive::ArchiveError;
 use hatchery_image::catalog::LookupError;
 use hatchery_image::durable::DurableError;
 use hatchery_image::progress::Interrupted;
@@ -131,6 +132,9 @@ pub enum ImportError {
         #[source]
         source: UnpackError,
     },
+    /// What was unpacked cannot be listed.
+    #[error("cannot list what was unpacked")]
+    List(#[source] ArchiveError),
     /// The record cannot be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),

@@ -26,6 +26,7 @@ use hatchery_image::catalog::Catalog;
 use hatchery_image::durable::Staging;
 use hatchery_image::progress::{Progress, Stage};
 use hatchery_transfer::{Cache, Client, Driver};
+use show::Table;
 use std::fs::File;
 use std::path::Path;
 
@@ -75,6 +76,7 @@ pub fn import_asking(
 
     // Hidden, limited before the first byte, and whole.
     let (staging, archive, limit) = fill(&machines, &image, (&client, &cache), request, progress)?;
+    let table = Table::of(&image, &archive, staging.path(), progress)?;
     let written = write_network(staging.path(), &plan, request, progress)?;
     progress.check().map_err(ImportError::Interrupted)?;
 
@@ -84,9 +86,10 @@ pub fn import_asking(
     let record = Record {
         network: network.clone(),
         written,
+        listing: table.made(),
         ..new_record(&catalog, &image, &path, limit, request)
     };
-    let held = show::remember(&image, &archive, request)?;
+    let held = show::remember(&image, &table, request)?;
     let text = settings.installed.as_deref();
     let replaced = show::show(staging, record, text, &machines, request, &held)?;
     drop(held);
@@ -253,6 +256,7 @@ fn new_record(
         version: manifest.version.clone(),
         architecture: manifest.architecture,
         manifest: image.digest,
+        listing: None,
         repository: catalog.repository.clone(),
         signer: catalog.signer().clone(),
         imported: request.now,

@@ -6,25 +6,80 @@ use super::request::ImportRequest;
 use crate::exchange::{self, ExchangeError, Generation, Journal, PreviousOnes, TreeId, kept_name};
 use crate::hold::Hold;
 use crate::image::Image;
+use crate::listing::Listing;
 use crate::machines::Machines;
 use crate::record::Record;
 use crate::settings;
+use hatchery_image::Sha256;
+use hatchery_image::archive::{self, ArchiveError};
 use hatchery_image::durable::{Existing, Staging};
+use hatchery_image::progress::Progress;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
-/// Remembers the manifest, and what the archive says of itself. Nobody removes
-/// that while the state folder is held.
+/// What a machine is compared with later.
+pub(super) enum Table {
+    /// Table of contents and skeleton of the archive.
+    Signed((Vec<u8>, Vec<u8>)),
+    /// The list of the tree, where the archive has none.
+    Made(Listing),
+    /// Nothing: it would be too large.
+    None,
+}
+
+impl Table {
+    /// Of the archive, or else of the tree that was unpacked from it and that
+    /// nothing was written to since.
+    pub(super) fn of(
+        image: &Image,
+        archive: &File,
+        tree: &Path,
+        progress: &Progress,
+    ) -> Result<Self, ImportError> {
+        if let Some(table) = image.table_and_skeleton(archive) {
+            return Ok(Self::Signed(table));
+        }
+        match archive::list(tree, progress) {
+            Ok((table, skeleton)) => Ok(Self::Made(Listing::new(table, &skeleton))),
+            Err(error @ (ArchiveError::TooMuch { .. } | ArchiveError::Unpackable { .. })) => {
+                progress.warn(format!(
+                    "what was unpacked cannot be listed, so the machine cannot be verified: {error}"
+                ));
+                Ok(Self::None)
+            }
+            Err(ArchiveError::Interrupted(error)) => Err(ImportError::Interrupted(error)),
+            Err(error) => Err(ImportError::List(error)),
+        }
+    }
+
+    /// Digest of the list, if one was made.
+    pub(super) fn made(&self) -> Option<Sha256> {
+        match self {
+            Self::Made(listing) => Some(listing.sha256),
+            Self::Signed(_) | Self::None => None,
+        }
+    }
+}
+
+/// Remembers the manifest, and the table. Nobody removes them while the state
+/// folder is held.
 pub(super) fn remember(
     image: &Image,
-    archive: &File,
+    table: &Table,
     request: &ImportRequest,
 ) -> Result<Hold, ImportError> {
     let places = &request.places;
     let held = Hold::shared(&places.state)?;
     let tables = places.tables();
-    let table = image.table_and_skeleton(archive);
-    tables.write(image.digest, &image.bytes, table.as_ref(), &held)?;
+    let signed = match table {
+        Table::Signed(table) => Some(table),
+        Table::Made(_) | Table::None => None,
+    };
+    tables.write(image.digest, &image.bytes, signed, &held)?;
+    if let Table::Made(listing) = table {
+        tables.write_listing(listing, &held)?;
+    }
     Ok(held)
 }
 

@@ -2,13 +2,15 @@
 //! warning, ignores the line and starts the machine, so that it would run
 //! without its port, limit or user namespace; better it is not imported.
 //!
-//! The numbers are those that systemd.nspawn(5), systemd-nspawn(1) and NEWS
-//! give; `identity` was read from files only three versions after the switch
-//! (systemd issue 23825). `.nspawn` files themselves came with 226.
+//! Of settings, the numbers are those of "Added in version" in
+//! systemd.nspawn(5) of 257. Of values and options, which it does not number,
+//! they are those of systemd's NEWS (`idmap` is called "uidmap" in that of 250,
+//! but never was). `identity` was read from files only three versions after the
+//! switch (systemd issue 23825, pull request 23835).
 
 use super::NetworkError;
 use hatchery_image::settings::Nspawn;
-use hatchery_image::settings::nspawn::{BindOption, PrivateUsers};
+use hatchery_image::settings::nspawn::{BindOption, PrivateUsers, ResolvConf};
 
 /// The first systemd that reads `.nspawn` files.
 const NSPAWN_SINCE: u32 = 226;
@@ -32,6 +34,10 @@ const SETTINGS: &[Row] = &[
     ("LinkJournal=", 239, |s| s.link_journal.is_some()),
     ("Ephemeral=", 240, |s| s.ephemeral.is_some()),
     ("Inaccessible=", 242, |s| !s.inaccessible.is_empty()),
+    ("this value of ResolvConf=", 246, |s| {
+        s.resolv_conf
+            .is_some_and(|value| !RESOLV_CONF_239.contains(&value))
+    }),
     ("PrivateUsersOwnership=", 249, |s| {
         s.private_users_ownership.is_some()
     }),
@@ -42,9 +48,21 @@ const SETTINGS: &[Row] = &[
     ("the option rootidmap of Bind=", 252, |s| {
         binds(s, BindOption::Rootidmap)
     }),
-    ("the option owneridmap of Bind=", 254, |s| {
+    ("the option owneridmap of Bind=", 256, |s| {
         binds(s, BindOption::Owneridmap)
     }),
+];
+
+/// What `ResolvConf=` could be at first. `replace-`, `-uplink` and `-stub` came
+/// later.
+const RESOLV_CONF_239: [ResolvConf; 7] = [
+    ResolvConf::Off,
+    ResolvConf::CopyHost,
+    ResolvConf::CopyStatic,
+    ResolvConf::BindHost,
+    ResolvConf::BindStatic,
+    ResolvConf::Delete,
+    ResolvConf::Auto,
 ];
 
 fn binds(settings: &Nspawn, option: BindOption) -> bool {
@@ -94,6 +112,16 @@ mod tests {
         let idmap = settings("[Files]\nBind=/srv:/srv:rootidmap\n");
         check(&idmap, Some(252)).unwrap();
         assert!(check(&idmap, Some(247)).is_err());
+        let owner = settings("[Files]\nBind=/srv:/srv:owneridmap\n");
+        check(&owner, Some(256)).unwrap();
+        assert!(check(&owner, Some(255)).is_err());
+        for (value, since) in [("copy-host", 239), ("replace-stub", 246)] {
+            let text = format!("[Exec]\nResolvConf={value}\n");
+            let resolv = Nspawn::parse(&text).unwrap();
+            check(&resolv, Some(since)).unwrap();
+            let error = check(&resolv, Some(since - 1)).unwrap_err().to_string();
+            assert!(error.contains("ResolvConf="), "{error}");
+        }
         check(&Nspawn::default(), Some(200)).unwrap();
     }
 }

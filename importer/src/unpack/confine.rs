@@ -3,9 +3,11 @@
 //!
 //! - Its root directory becomes the tree: a mount namespace of its own in
 //!   which nothing else is mounted, and there without set-uid programs,
-//!   devices and execution. Where the root of this process is no mount (in a
-//!   chroot), it is entered with chroot instead, whose way out needs a
-//!   capability that is gone afterwards.
+//!   devices and execution. Where this process runs in a chroot, that is left
+//!   for the namespace's own root first: from within, mounts cannot be
+//!   separated from those outside, which would get the tree's, too. Where
+//!   the root cannot be another one (an initial ramdisk), the tree is entered
+//!   with chroot, whose way out needs a capability that is gone afterwards.
 //! - Its network namespace has no interface.
 //! - It keeps the six capabilities that making files of any owner takes; not
 //!   the one by which root writes past a disk limit on ext4.
@@ -16,11 +18,13 @@
 use super::filter;
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
-use rustix::fs::Mode;
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
-use rustix::process::{Resource, Rlimit, Signal};
+use rustix::process::{PidfdFlags, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets};
+use std::ffi::OsStr;
 use std::path::Path;
 
 /// What making files of any kind and owner takes.
@@ -80,7 +84,8 @@ pub(super) fn enter(tree: &Path) -> Result<(), ConfineError> {
         step: "make namespaces",
         errno: Errno::from_raw_os_error(e as i32),
     })?;
-    enter_tree(tree)?;
+    let place = Place::of(tree).map_err(failed("open the tree's folder"))?;
+    enter_tree(&place)?;
     let limit = |resource, most| {
         let limit = Rlimit {
             current: Some(most),
@@ -96,13 +101,29 @@ pub(super) fn enter(tree: &Path) -> Result<(), ConfineError> {
     filter::apply().map_err(failed("limit the system calls"))
 }
 
-fn enter_tree(tree: &Path) -> Result<(), ConfineError> {
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    match rustix::mount::mount_change("/", private) {
-        // The root of a chroot is no mount.
-        Ok(()) | Err(Errno::INVAL) => {}
-        Err(errno) => return Err(failed("separate the mounts")(errno)),
+/// Where the tree lies in this mount namespace, whatever becomes the root.
+struct Place<'t> {
+    folder: OwnedFd,
+    name: &'t OsStr,
+}
+
+impl<'t> Place<'t> {
+    fn of(tree: &'t Path) -> Result<Self, Errno> {
+        let (folder, name) = tree.parent().zip(tree.file_name()).ok_or(Errno::INVAL)?;
+        let folder = match folder.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => folder,
+        };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = rustix::fs::open(folder, flags, Mode::empty())?;
+        Ok(Self { folder, name })
     }
+}
+
+fn enter_tree(place: &Place<'_>) -> Result<(), ConfineError> {
+    separate_mounts().map_err(failed("separate the mounts"))?;
+    let tree = place.name;
+    rustix::process::fchdir(&place.folder).map_err(failed("enter the tree's folder"))?;
     rustix::mount::mount_bind(tree, tree).map_err(failed("mount the tree"))?;
     let fewer = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::BIND;
     rustix::mount::mount_remount(tree, fewer, "").map_err(failed("restrict the tree's mount"))?;
@@ -117,6 +138,42 @@ fn enter_tree(tree: &Path) -> Result<(), ConfineError> {
         Err(errno) => return Err(failed("make the tree the root")(errno)),
     }
     rustix::process::chdir("/").map_err(failed("enter the tree"))
+}
+
+/// No mount of this process is seen outside from now on.
+fn separate_mounts() -> Result<(), Errno> {
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    match rustix::mount::mount_change("/", private) {
+        // In a chroot: its root is no mount.
+        Err(Errno::INVAL) => {
+            leave_chroot()?;
+            rustix::mount::mount_change("/", private)
+        }
+        other => other,
+    }
+}
+
+/// Whoever joins a mount namespace is at its root, even if it is in it already.
+fn leave_chroot() -> Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let own = rustix::process::getpid();
+    match rustix::process::pidfd_open(own, PidfdFlags::empty()) {
+        Ok(own) => join(&own),
+        Err(errno) => Err(errno),
+    }
+    // Linux before 5.8, where it has a /proc.
+    .or_else(|_| {
+        join(&rustix::fs::open(
+            "/proc/self/ns/mnt",
+            flags,
+            Mode::empty(),
+        )?)
+    })
+}
+
+fn join(namespace: &OwnedFd) -> Result<(), Errno> {
+    let joined = nix::sched::setns(namespace, CloneFlags::CLONE_NEWNS);
+    joined.map_err(|e| Errno::from_raw_os_error(e as i32))
 }
 
 fn limit_capabilities() -> Result<(), Errno> {

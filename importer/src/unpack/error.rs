@@ -1,5 +1,6 @@
 //! Why an archive could not be unpacked.
 
+use super::{SILENCE_MAX, words};
 use crate::run::RunError;
 use hatchery_image::progress::Interrupted;
 use std::io;
@@ -24,6 +25,12 @@ pub enum UnpackError {
         #[source]
         source: io::Error,
     },
+    /// The helper process was stopped, or is stuck.
+    #[error(
+        "the process that unpacks has said nothing for {} seconds, as if it was stopped",
+        SILENCE_MAX.as_secs()
+    )]
+    Stuck,
     /// The helper process ended without an answer.
     #[error("the process that unpacks was killed or ended without an answer")]
     Silent,
@@ -50,8 +57,8 @@ pub enum UnpackError {
 impl UnpackError {
     /// From the messages of an error and its sources, outermost first, and
     /// the system's number at its end.
-    pub(super) fn refused(chain: Vec<String>, errno: Option<i32>) -> Self {
-        let mut chain = chain.into_iter();
+    pub(super) fn refused(chain: &[String], errno: Option<i32>) -> Self {
+        let mut chain = words::plain_chain(chain).into_iter();
         let said = chain.next().unwrap_or_default();
         let mut rest: Vec<_> = chain.collect();
         let system = errno.map(|errno| Cause::from(io::Error::from_raw_os_error(errno)));
@@ -88,19 +95,16 @@ mod tests {
     #[test]
     fn the_causes_of_the_helper_are_ours() {
         let chain = ["cannot unpack", "cannot write etc/x", "No space left"].map(str::to_owned);
-        let error = UnpackError::refused(chain.to_vec(), Some(28));
+        let error = UnpackError::refused(&chain, Some(28));
         assert_eq!(error.to_string(), "cannot unpack");
         let cause = error.source().unwrap();
         assert_eq!(cause.to_string(), "cannot write etc/x");
         let system = cause.source().unwrap().downcast_ref::<io::Error>().unwrap();
         assert_eq!(system.kind(), io::ErrorKind::StorageFull);
 
-        let error = UnpackError::refused(
-            ["cannot write x", "full"].map(str::to_owned).to_vec(),
-            Some(28),
-        );
+        let error = UnpackError::refused(&["cannot write x", "full"].map(str::to_owned), Some(28));
         assert!(error.source().unwrap().is::<io::Error>());
-        let error = UnpackError::refused(vec!["x: refused".to_owned()], None);
+        let error = UnpackError::refused(&["x: refused".to_owned()], None);
         assert!(error.source().is_none());
     }
 }

@@ -3,6 +3,7 @@
 
 use super::confine;
 use super::wire::{Begin, Order, Said, Wire};
+use super::words;
 use hatchery_image::archive::{self, ArchiveError, Arriving, VerifiedArchive, toc};
 use hatchery_image::place::{Resolve, Root};
 use hatchery_image::progress::{Event, Progress};
@@ -13,6 +14,11 @@ use std::io::{self, BufReader};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
+
+/// How often it says that it lives: one that was stopped is waited for
+/// ([`super::SILENCE_MAX`]), and no longer.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 /// What the hidden subcommand does that an import names as its helper. Its
 /// stdin is one end of a socket. It must be called before the process starts
@@ -53,7 +59,7 @@ struct Work {
 }
 
 impl Work {
-    fn run(self, wire: Arc<Wire>) -> Said {
+    fn run(mut self, wire: Arc<Wire>) -> Said {
         let progress = {
             let wire = Arc::clone(&wire);
             Progress::new(move |event| {
@@ -70,7 +76,8 @@ impl Work {
             move || listen(&wire, &arriving, |file| drop(whole.send(file)))
         };
         thread::spawn(listener);
-        let result = match &self.table {
+        thread::spawn(move || live(&wire));
+        let result = match self.table.take() {
             Some(table) => self.unpack_arriving(&arriving, table, &progress),
             None => match wholly.recv() {
                 Ok(file) => self.unpack_whole(file, &progress),
@@ -86,10 +93,10 @@ impl Work {
     fn unpack_arriving(
         &self,
         arriving: &Arriving,
-        table: &OwnedFd,
+        table: OwnedFd,
         progress: &Progress,
     ) -> Result<(), ArchiveError> {
-        let table = table.try_clone().map_err(ArchiveError::Tar)?;
+        // Its memory is given back once the frames are known.
         let frames = toc::frames(BufReader::new(File::from(table)))?;
         let root = Root::own(Resolve::Beneath)?;
         let (limits, threads) = (&self.begin.limits, self.begin.threads);
@@ -108,6 +115,15 @@ impl Work {
             self.begin.threads,
             progress,
         )
+    }
+}
+
+/// Says that this process lives.
+fn live(wire: &Wire) {
+    loop {
+        thread::sleep(SIGN_OF_LIFE);
+        // Whoever does not listen any more ends this process.
+        let _ = wire.send(&Said::Advanced(0), &[]);
     }
 }
 
@@ -132,7 +148,7 @@ fn listen(wire: &Wire, arriving: &Arriving, whole: impl Fn(File)) {
 /// An error in words, with all its causes.
 fn failed(error: &ArchiveError) -> Said {
     if let ArchiveError::Differs { .. } = error {
-        return Said::Differs(error.to_string());
+        return Said::Differs(words::plain(&error.to_string()));
     }
     let mut chain = vec![error.to_string()];
     let mut last: &dyn Error = error;
@@ -143,5 +159,30 @@ fn failed(error: &ArchiveError) -> Said {
     let errno = last
         .downcast_ref::<io::Error>()
         .and_then(io::Error::raw_os_error);
-    Said::Failed { chain, errno }
+    Said::Failed {
+        chain: words::plain_chain(&chain),
+        errno,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_that_is_longer_than_a_message_arrives_cut() {
+        let what = "long \x1b\" ".repeat(50_000);
+        let error = ArchiveError::Refused {
+            path: b"etc/x".to_vec(),
+            what,
+        };
+        let (ours, theirs) = Wire::pair().unwrap();
+        ours.send(&failed(&error), &[]).unwrap();
+        let said = Wire::of(theirs).receive::<Said>().unwrap();
+        let Some((Said::Failed { chain, .. }, _)) = said else {
+            panic!("{said:?}");
+        };
+        assert!(chain[0].starts_with("etc/x: refused"), "{chain:?}");
+        assert!(chain[0].ends_with('…'), "{chain:?}");
+    }
 }

@@ -24,6 +24,7 @@ mod error;
 mod filter;
 mod helper;
 mod wire;
+mod words;
 
 pub use error::UnpackError;
 pub use helper::helper_main;
@@ -33,11 +34,13 @@ use crate::run::{self, Stdio3};
 use hatchery_image::progress::{Progress, Stage, Unit};
 use hatchery_transfer::{Cache, Client};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{MemfdFlags, SealFlags};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -48,6 +51,12 @@ const TOLD_EVERY: u64 = 512 << 10;
 
 /// How often a wait looks whether the user wants to stop.
 const TICK: Duration = Duration::from_millis(50);
+
+/// How long the helper may say nothing and read nothing. It says every two
+/// seconds that it lives, however slow the disk is; so this is one that was
+/// stopped, or a host that does not run it. Time in which this process did not
+/// run either does not count.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// Most of what a helper that panicked said that is logged, in bytes.
 const LAST_WORDS_MAX: u64 = 4096;
@@ -103,31 +112,35 @@ pub(crate) fn fetch_and_unpack(
         Way::Arriving => image.fetch_table(client, cache, progress),
         Way::Whole => None,
     };
+    let has_table = table.is_some();
     let begin = Begin {
         tree: unpacking.tree.to_owned(),
         archive: archive.clone(),
         limits: image.manifest.unpacked.clone(),
         threads: unpacking.threads,
-        has_table: table.is_some(),
+        has_table,
     };
     let result = with_helper(
         unpacking.helper,
         begin,
-        table.as_deref(),
+        table,
         |feed| {
-            let file = match &table {
-                Some(_) => feed.fetch_frames(image, client, cache, progress),
-                None => image.fetch_archive(client, cache, progress),
+            let file = if has_table {
+                feed.fetch_frames(image, client, cache, progress)
+            } else {
+                image.fetch_archive(client, cache, progress)
             };
             let file = file.map_err(Failure::Fetch)?;
-            // One that has failed already has said why.
-            let _ = feed.tell(&Order::Whole, &[file.as_fd()]);
-            Ok(file)
+            match feed.tell(&Order::Whole, &[file.as_fd()]) {
+                // One that has failed already has said why.
+                Ok(()) | Err(UnpackError::Talk(_)) => Ok(file),
+                Err(error) => Err(error.into()),
+            }
         },
         progress,
     );
     match result {
-        Err(Failure::Unpack(UnpackError::Differs { .. })) if table.is_some() => {
+        Err(Failure::Unpack(UnpackError::Differs { .. })) if has_table => {
             forget(image, cache)?;
             Err(Failure::OtherBytes)
         }
@@ -145,24 +158,32 @@ fn forget(image: &Image, cache: &Cache) -> Result<(), Failure> {
 fn with_helper(
     argv: &[OsString],
     begin: Begin,
-    table: Option<&[u8]>,
+    table: Option<Vec<u8>>,
     fetch: impl FnOnce(&Feed<'_>) -> Result<File, Failure>,
     progress: &Progress,
 ) -> Result<File, Failure> {
     let helper = Helper::start(argv)?;
     let running = progress.begin(Stage::Unpack, Some(begin.limits.bytes), Unit::Bytes);
     let (results, result) = channel();
+    let heard = AtomicU64::new(0);
     thread::scope(|scope| {
         scope.spawn(|| {
-            let answer = listen(&helper.wire, |bytes| running.advance(bytes));
+            let answer = listen(&helper.wire, |bytes| {
+                heard.fetch_add(1, Ordering::Relaxed);
+                running.advance(bytes);
+            });
             // Nobody waits any more once the download has failed.
             let _ = results.send(answer);
         });
-        let feed = Feed { wire: &helper.wire };
+        let feed = Feed {
+            wire: &helper.wire,
+            heard: &heard,
+            progress,
+        };
         let fed = feed.begin(begin, table).map_err(Failure::Unpack);
         let unpacked = fed
             .and_then(|()| fetch(&feed))
-            .and_then(|file| wait(&result, progress).map(|()| file));
+            .and_then(|file| Ok(feed.wait(&result).map(|()| file)?));
         // The listener ends with the helper.
         if unpacked.is_err() {
             helper.kill();
@@ -180,14 +201,34 @@ fn with_helper(
     })
 }
 
-/// Waits for the helper's end, unless the user wants to stop.
-fn wait(result: &Receiver<Result<(), UnpackError>>, progress: &Progress) -> Result<(), Failure> {
-    loop {
-        match result.recv_timeout(TICK) {
-            Ok(answer) => return Ok(answer?),
-            Err(RecvTimeoutError::Timeout) => progress.check().map_err(UnpackError::Interrupted)?,
-            Err(RecvTimeoutError::Disconnected) => return Err(UnpackError::Silent.into()),
+/// How long nothing was heard of the helper.
+struct Silence<'a> {
+    heard: &'a AtomicU64,
+    last: u64,
+    ticks: u32,
+}
+
+impl<'a> Silence<'a> {
+    fn new(heard: &'a AtomicU64) -> Self {
+        Self {
+            heard,
+            last: heard.load(Ordering::Relaxed),
+            ticks: 0,
         }
+    }
+
+    /// One more [`TICK`] has gone by. Ticks are counted, and not the time: a
+    /// process that was stopped with its helper goes on with it, too.
+    fn tick(&mut self) -> Result<(), UnpackError> {
+        let now = self.heard.load(Ordering::Relaxed);
+        if now != self.last {
+            (self.last, self.ticks) = (now, 0);
+        }
+        self.ticks += 1;
+        if TICK * self.ticks > SILENCE_MAX {
+            return Err(UnpackError::Stuck);
+        }
+        Ok(())
     }
 }
 
@@ -198,10 +239,14 @@ fn listen(wire: &Wire, advance: impl Fn(u64)) -> Result<(), UnpackError> {
             Ok(Some((Said::Advanced(bytes), _))) => advance(bytes),
             Ok(Some((Said::Done, _))) => return Ok(()),
             Ok(Some((Said::Failed { chain, errno }, _))) => {
-                return Err(UnpackError::refused(chain, errno));
+                return Err(UnpackError::refused(&chain, errno));
             }
-            Ok(Some((Said::Differs(what), _))) => return Err(UnpackError::Differs { what }),
+            Ok(Some((Said::Differs(what), _))) => {
+                let what = words::plain(&what);
+                return Err(UnpackError::Differs { what });
+            }
             Ok(Some((Said::NotConfined { step, errno }, _))) => {
+                let step = words::plain(&step);
                 let source = io::Error::from_raw_os_error(errno);
                 return Err(UnpackError::NotConfined { step, source });
             }
@@ -211,21 +256,47 @@ fn listen(wire: &Wire, advance: impl Fn(u64)) -> Result<(), UnpackError> {
     }
 }
 
-/// What the helper is told.
+/// What the helper is told. It may be stopped, or have been taken over: it is
+/// never waited for without an end, or when the user wants to stop.
 struct Feed<'a> {
     wire: &'a Wire,
+    /// How often it said something.
+    heard: &'a AtomicU64,
+    progress: &'a Progress,
 }
 
 impl Feed<'_> {
-    fn begin(&self, begin: Begin, table: Option<&[u8]>) -> Result<(), UnpackError> {
-        let table = table.map(in_memory).transpose();
+    fn begin(&self, begin: Begin, table: Option<Vec<u8>>) -> Result<(), UnpackError> {
+        let table = table.map(|bytes| in_memory(&bytes)).transpose();
         let table = table.map_err(UnpackError::Talk)?;
         let files: Vec<_> = table.iter().map(AsFd::as_fd).collect();
         self.tell(&Order::Begin(Box::new(begin)), &files)
     }
 
+    /// Says what it must know, waiting until it reads.
     fn tell(&self, order: &Order, files: &[BorrowedFd<'_>]) -> Result<(), UnpackError> {
-        self.wire.send(order, files).map_err(UnpackError::Talk)
+        let mut silence = Silence::new(self.heard);
+        while !self.wire.offer(order, files).map_err(UnpackError::Talk)? {
+            self.progress.check().map_err(UnpackError::Interrupted)?;
+            silence.tick()?;
+            self.wire.await_room(TICK).map_err(UnpackError::Talk)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for its end.
+    fn wait(&self, result: &Receiver<Result<(), UnpackError>>) -> Result<(), UnpackError> {
+        let mut silence = Silence::new(self.heard);
+        loop {
+            match result.recv_timeout(TICK) {
+                Ok(answer) => return answer,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.progress.check().map_err(UnpackError::Interrupted)?;
+                    silence.tick()?;
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(UnpackError::Silent),
+            }
+        }
     }
 
     /// Downloads, and says how far it has come.
@@ -243,19 +314,29 @@ impl Feed<'_> {
                 return true;
             }
             let begun = told.is_some() || self.tell(&Order::Arriving, &[file.as_fd()]).is_ok();
-            told = Some(length);
-            // A helper that does not listen has failed, and said why.
-            begun && self.tell(&Order::Reached(length), &[]).is_ok()
+            // A helper that does not listen has failed, and said why; to one
+            // that has no time, the next number says the same.
+            match self.wire.offer(&Order::Reached(length), &[]) {
+                Ok(is_told) if begun => {
+                    if is_told {
+                        told = Some(length);
+                    }
+                    true
+                }
+                _ => false,
+            }
         };
         image.fetch_frames(client, cache, progress, &mut arrival)
     }
 }
 
-/// A table of contents as a file without a name.
+/// A table of contents as a file without a name that nobody can change.
 fn in_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let fd = rustix::fs::memfd_create("table", rustix::fs::MemfdFlags::CLOEXEC)?;
-    let file = File::from(fd);
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = File::from(rustix::fs::memfd_create("table", flags)?);
     std::os::unix::fs::FileExt::write_all_at(&file, bytes, 0)?;
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    rustix::fs::fcntl_add_seals(&file, seals)?;
     Ok(file.into())
 }
 
@@ -310,5 +391,71 @@ impl Drop for Helper {
             let words = String::from_utf8_lossy(&words);
             tracing::error!("the process that unpacks said: {}", words.escape_debug());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    /// What is understood of what a helper says before it is gone.
+    fn heard(said: &Said) -> UnpackError {
+        let (ours, theirs) = Wire::pair().unwrap();
+        Wire::of(theirs).send(said, &[]).unwrap();
+        listen(&ours, |_| {}).unwrap_err()
+    }
+
+    #[test]
+    fn words_of_the_helper_do_not_steer_the_terminal() {
+        let bad = "\x1b[2Jx\u{202e}\n".repeat(100);
+        let chain = vec![bad.clone(), bad.clone()];
+        for error in [
+            heard(&Said::Differs(bad.clone())),
+            heard(&Said::Failed { chain, errno: None }),
+            heard(&Said::NotConfined {
+                step: bad.clone(),
+                errno: 1,
+            }),
+        ] {
+            let cause = error.source().map(ToString::to_string).unwrap_or_default();
+            for text in [error.to_string(), cause] {
+                assert!(!text.contains(char::is_control), "{text:?}");
+                assert!(!text.contains('\u{202e}'), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_does_not_read_holds_up_nobody_who_wants_to_stop() {
+        let (ours, _theirs) = Wire::pair().unwrap();
+        let progress = Progress::silent();
+        let heard = AtomicU64::new(0);
+        let feed = Feed {
+            wire: &ours,
+            heard: &heard,
+            progress: &progress,
+        };
+        while ours.offer(&Order::Reached(1), &[]).unwrap() {}
+        progress.stop_flag().store(true, Ordering::Relaxed);
+        let error = feed.tell(&Order::Whole, &[]).unwrap_err();
+        assert!(matches!(error, UnpackError::Interrupted(_)), "{error}");
+    }
+
+    #[test]
+    fn only_ticks_without_a_word_count() {
+        let heard = AtomicU64::new(0);
+        let mut silence = Silence::new(&heard);
+        let most = SILENCE_MAX.as_millis() / TICK.as_millis();
+        for _ in 0..3 {
+            for _ in 0..most {
+                silence.tick().unwrap();
+            }
+            heard.fetch_add(1, Ordering::Relaxed);
+        }
+        for _ in 0..most {
+            silence.tick().unwrap();
+        }
+        assert!(matches!(silence.tick(), Err(UnpackError::Stuck)));
     }
 }

@@ -3,6 +3,7 @@
 //! files attached where a message speaks of one.
 
 use hatchery_image::manifest::{Archive, Unpacked};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
@@ -14,8 +15,11 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::path::PathBuf;
+use std::time::Duration;
 
-/// Longest message, in bytes: what an error says of two long paths.
+/// Longest message, in bytes: an error with its causes
+/// ([`super::words::CAUSES_MAX`]), each of the longest kind
+/// ([`super::words::TEXT_MAX`]), of which JSON may double every byte.
 const MESSAGE_MAX: usize = 64 << 10;
 
 /// Most files in a message.
@@ -48,7 +52,7 @@ pub(super) struct Begin {
 /// What the helper says.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Said {
-    /// So many more bytes are unpacked.
+    /// So many more bytes are unpacked; none, if it says only that it lives.
     Advanced(u64),
     /// All is unpacked.
     Done,
@@ -81,7 +85,12 @@ impl Wire {
 
     /// The helper's end: its stdin.
     pub(super) fn stdin() -> io::Result<Self> {
-        Ok(Self(rustix::io::dup(rustix::stdio::stdin())?))
+        Ok(Self::of(rustix::io::dup(rustix::stdio::stdin())?))
+    }
+
+    /// An end.
+    pub(super) const fn of(end: OwnedFd) -> Self {
+        Self(end)
     }
 
     /// The same end, for another thread.
@@ -89,10 +98,48 @@ impl Wire {
         Ok(Self(self.0.try_clone()?))
     }
 
+    /// Waits until there is room for the message.
     pub(super) fn send(
         &self,
         message: &impl Serialize,
         files: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        self.send_flagged(message, files, SendFlags::NOSIGNAL)
+    }
+
+    /// The same without waiting: false if there is no room, because the other
+    /// side does not read.
+    pub(super) fn offer(
+        &self,
+        message: &impl Serialize,
+        files: &[BorrowedFd<'_>],
+    ) -> io::Result<bool> {
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        match self.send_flagged(message, files, flags) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until there is room for a message, but for at most `time`.
+    pub(super) fn await_room(&self, time: Duration) -> io::Result<()> {
+        let time = Timespec {
+            tv_sec: time.as_secs().cast_signed(),
+            tv_nsec: time.subsec_nanos().into(),
+        };
+        let mut fds = [PollFd::new(&self.0, PollFlags::OUT)];
+        match poll(&mut fds, Some(&time)) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn send_flagged(
+        &self,
+        message: &impl Serialize,
+        files: &[BorrowedFd<'_>],
+        flags: SendFlags,
     ) -> io::Result<()> {
         let bytes = serde_json::to_vec(message)?;
         if bytes.len() > MESSAGE_MAX {
@@ -105,7 +152,7 @@ impl Wire {
         }
         retry_on_intr(|| {
             let parts = [IoSlice::new(&bytes)];
-            rustix::net::sendmsg(&self.0, &parts, &mut attached, SendFlags::NOSIGNAL)
+            rustix::net::sendmsg(&self.0, &parts, &mut attached, flags)
         })?;
         Ok(())
     }

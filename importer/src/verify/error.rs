@@ -35,10 +35,11 @@ pub enum VerifyError {
         /// The machine.
         name: MachineName,
     },
-    /// Its archive says nothing of itself.
+    /// Its archive says nothing of itself, and it was imported by a program
+    /// that made no list, or would have become too long a one.
     #[error(
-        "{image} has no archive with a table of contents (it has no .tar.zst), \
-         so its machines cannot be verified"
+        "{image} has no archive with a table of contents (it has no .tar.zst), and no list was \
+         made when it was imported; import it again, and it can be verified unless that warns"
     )]
     NoTable {
         /// The image.

@@ -9,8 +9,8 @@
 //! Three things are told apart from what somebody did to a machine: what the
 //! first boot of every machine writes ([`first_boot`]), which has a heading of
 //! its own; what the import itself wrote, as long as it is unchanged; and user
-//! ids that systemd-nspawn shifted as a whole. An archive without a table
-//! (`.tar.xz` alone) has nothing to compare with, which is said.
+//! ids that systemd-nspawn shifted as a whole. Of an archive without a table
+//! (`.tar.xz` alone), the import listed what it unpacked ([`crate::listing`]).
 
 mod error;
 mod first_boot;
@@ -60,7 +60,14 @@ pub fn verify(
     let remembered = places.tables().find(record.manifest)?;
     let remembered = remembered.ok_or_else(|| VerifyError::Forgotten { name: name.clone() })?;
     let image = format!("{}@{}", record.image, record.version);
-    let (table, skeleton) = remembered.table.ok_or(VerifyError::NoTable { image })?;
+    let table = match record.listing {
+        Some(listing) => {
+            let found = places.tables().find_listing(listing)?;
+            Some(found.ok_or_else(|| VerifyError::Forgotten { name: name.clone() })?)
+        }
+        None => remembered.table,
+    };
+    let (table, skeleton) = table.ok_or(VerifyError::NoTable { image })?;
 
     let total = Some(remembered.manifest.unpacked.bytes);
     let running = progress.begin(Stage::Verify, total, Unit::Bytes);

@@ -3,16 +3,16 @@
 use super::*;
 use crate::access::Access;
 use crate::server::Remote;
-use hyper::http::{Method, Version};
+use hyper::http::{HeaderValue, Method, Version};
 use std::time::Instant;
 
 pub(super) fn access(agent: &str) -> Access {
     Access {
         remote: Remote::host("192.0.2.1:9".parse().unwrap()),
         method: Method::GET,
-        target: "/a".into(),
+        uri: "/a".parse().unwrap(),
         version: Version::HTTP_2,
-        agent: agent.into(),
+        user_agent: Some(HeaderValue::from_bytes(agent.as_bytes()).unwrap()),
         status: 206,
         bytes: 3,
         complete: false,

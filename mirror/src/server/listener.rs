@@ -6,6 +6,7 @@ use super::bind::Bound;
 use super::door::Door;
 use crate::clients::Guest;
 use crate::connection::{self, Reception, Visitor};
+use crate::sendfile::FileStream;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -150,12 +151,18 @@ fn greet(
         remote: stream.remote(),
         sees_metrics: manner.shows_metrics,
         is_secure: tls.is_some(),
+        outbox: None,
     };
     if let Stream::Tcp(stream, remote) = &stream {
-        connection::prepare(stream, *remote);
+        connection::prepare(stream, *remote, tls.is_none());
     }
     match (stream, tls) {
         (Stream::Tcp(stream, _), None) => tasks.spawn(async move {
+            let stream = FileStream::new(stream);
+            let visitor = Visitor {
+                outbox: Some(stream.outbox()),
+                ..visitor
+            };
             connection::serve(stream, visitor, begin.reception, begin.stop).await;
             drop(counted);
         }),

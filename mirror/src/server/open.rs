@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 fn first_reception(holdings: Arc<Holdings>, options: &Options) -> Reception {
     let desk = Desk {
         holdings,
+        answers: Arc::default(),
         budget: Arc::new(Budget::default()),
         ranges: options.ranges,
         public_url: options.public_url.clone(),
@@ -167,9 +168,10 @@ impl Open {
     }
 
     /// Reads the files of TLS again where they are others, and forgets
-    /// clients that have been quiet.
+    /// clients that have been quiet and answers that are old.
     pub(super) fn look(&self) {
         self.reception.borrow().pace.clean();
+        self.reception.borrow().desk.answers.forget_old();
         for tls in self.attended.iter().filter_map(|a| a.door.manner().tls) {
             tls.look();
         }

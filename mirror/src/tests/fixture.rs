@@ -119,7 +119,7 @@ impl Fixture {
 }
 
 /// Bytes that repeat nowhere, the same at each call.
-fn noise(length: usize) -> Vec<u8> {
+pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {

@@ -11,7 +11,7 @@ use hatchery_image::manifest::{
 use hatchery_image::{Architecture, ImageName, Sha256, Version};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A version that is to be there.
@@ -25,6 +25,9 @@ pub(super) struct Image<'a> {
     pub(super) published: &'a str,
     /// Whether its SHA256SUMS lists the archive as `image.tar.xz` too.
     pub(super) aliased: bool,
+    /// Whether it has a `.tar.zst` too.
+    pub(super) zstd: bool,
+    pub(super) systemd: Option<u32>,
     pub(super) channels: &'a [&'a str],
     /// What its manifest says otherwise.
     pub(super) edit: fn(&mut Manifest),
@@ -39,6 +42,8 @@ impl Default for Image<'_> {
             release: "debian/trixie",
             published: "2026-11-22T16:15:00Z",
             aliased: true,
+            zstd: false,
+            systemd: None,
             channels: &["latest"],
             edit: |_| (),
         }
@@ -50,6 +55,16 @@ impl Image<'_> {
     pub(super) fn archive(&self) -> Vec<u8> {
         let Self { name, version, .. } = self;
         format!("{name} {} {version}", self.architecture).into_bytes()
+    }
+
+    /// Those of its `.tar.zst`.
+    pub(super) fn zstd(&self) -> Vec<u8> {
+        [&self.archive(), &b" zstd"[..]].concat()
+    }
+
+    /// The digest of the tar in both.
+    pub(super) fn tar(&self) -> Sha256 {
+        Sha256::of(&[&self.archive(), &b" tar"[..]].concat())
     }
 }
 
@@ -91,6 +106,11 @@ impl Images {
         Server::bind(self.store(), options).unwrap().spawn()
     }
 
+    /// The folder that the store lies in.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Where the files of a version lie.
     pub(super) fn directory(&self, image: &Image<'_>) -> PathBuf {
         let (name, version) = (image.name.parse().unwrap(), image.version.parse().unwrap());
@@ -125,13 +145,17 @@ impl Images {
         let directory = self.directory(image);
         fs::create_dir_all(&directory).unwrap();
         let (archive, name) = (image.archive(), format!("{}.tar.xz", image.name));
-        let mut manifest = manifest(image, &name, &archive);
+        let mut manifest = manifest(image);
         (image.edit)(&mut manifest);
         let manifest = manifest.to_bytes();
-        let files = [
+        let mut files = vec![
             (name, &archive),
             (format!("{}.manifest.json", image.name), &manifest),
         ];
+        let zstd = image.zstd();
+        if image.zstd {
+            files.push((format!("{}.tar.zst", image.name), &zstd));
+        }
         let mut sums = String::new();
         for (name, bytes) in &files {
             fs::write(directory.join(name), bytes).unwrap();
@@ -159,7 +183,7 @@ impl Images {
     }
 }
 
-fn manifest(image: &Image<'_>, file: &str, archive: &[u8]) -> Manifest {
+fn manifest(image: &Image<'_>) -> Manifest {
     let (id, release) = image.release.split_once('/').unwrap();
     Manifest {
         format: FORMAT,
@@ -179,23 +203,38 @@ fn manifest(image: &Image<'_>, file: &str, archive: &[u8]) -> Manifest {
         lock: Sha256::of(b"lock"),
         tar: Tar {
             size: 0,
-            sha256: Sha256::of(b""),
+            sha256: image.tar(),
         },
-        archives: vec![Archive {
-            file: file.parse().unwrap(),
-            format: ArchiveFormat::TarXz,
-            size: archive.len() as u64,
-            sha256: Sha256::of(archive),
-            toc: None,
-            skeleton: None,
-        }],
+        archives: archives(image),
         files: Vec::new(),
         unpacked: Unpacked {
             bytes: 0,
             entries: 0,
         },
         disk_limit: None,
-        requires: Requires::default(),
+        requires: Requires {
+            systemd: image.systemd,
+            ..Requires::default()
+        },
         packages: Vec::new(),
     }
+}
+
+fn archives(image: &Image<'_>) -> Vec<Archive> {
+    let archive = |format: ArchiveFormat, bytes: &[u8]| Archive {
+        file: format!("{}.{}", image.name, format.suffix())
+            .parse()
+            .unwrap(),
+        format,
+        size: bytes.len() as u64,
+        sha256: Sha256::of(bytes),
+        toc: None,
+        skeleton: None,
+    };
+    let zstd = image
+        .zstd
+        .then(|| archive(ArchiveFormat::TarZst, &image.zstd()));
+    zstd.into_iter()
+        .chain([archive(ArchiveFormat::TarXz, &image.archive())])
+        .collect()
 }

@@ -5,9 +5,12 @@ mod fixture;
 mod hostile;
 mod hub;
 mod images;
+mod oci;
 mod pages;
 mod patience;
 mod protocols;
 mod semantics;
 mod stopping;
 mod streams;
+
+pub(crate) use fixture::noise;

@@ -3,6 +3,7 @@
 pub(crate) mod fixture;
 mod hub;
 mod incus;
+mod oci;
 mod page;
 mod publish;
 mod pull;

@@ -4,6 +4,7 @@ use crate::server::{Server, content, hasty, nobody, wanted};
 use hatchery_image::Progress;
 use hatchery_image::progress::Event;
 use hatchery_transfer::{Cache, Failure, Location, Request, TransferError};
+use rustix::fs::OFlags;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -54,6 +55,43 @@ fn a_good_server_gives_the_file_and_the_cache_keeps_it() {
     }
     assert_eq!(server.asked().len(), 1);
     assert_eq!(parts(&cache), 0);
+}
+
+#[test]
+fn what_is_handed_out_can_only_be_read() {
+    let (server, (dir, cache)) = (Server::start(), cache());
+    let folder = dir.path().join("folder");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("large"), content("large")).unwrap();
+    let is_read_only = |file: &File| {
+        let flags = rustix::fs::fcntl_getfl(file).unwrap();
+        flags & OFlags::RWMODE == OFlags::RDONLY
+    };
+    let silent = Progress::silent();
+    let forget = |digest| {
+        cache.forget_part(digest).unwrap();
+        cache
+            .find(digest)
+            .map(|path| fs::remove_file(path).unwrap());
+    };
+    for location in [server.behaving("good"), Location::Folder(folder)] {
+        let request = wanted(&[location], "large");
+        let digest = request.sha256.unwrap();
+        let mut told = 0;
+        let mut arrival = |file: &File, _: u64| {
+            told += 1;
+            is_read_only(file)
+        };
+        let file = hasty().download_arriving(&request, &cache, &silent, &mut arrival);
+        assert!(is_read_only(&file.unwrap()), "after {told}");
+        forget(digest);
+        // Fetched, and then found.
+        for _ in 0..2 {
+            let file = hasty().download(&request, &cache, &silent).unwrap();
+            assert!(is_read_only(&file));
+        }
+        forget(digest);
+    }
 }
 
 #[test]

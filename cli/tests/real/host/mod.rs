@@ -8,6 +8,7 @@ mod groups;
 mod lan;
 mod machined;
 mod network;
+mod refresh;
 mod serve;
 mod street;
 

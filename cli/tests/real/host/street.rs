@@ -70,6 +70,14 @@ impl Street {
         Self { home, tree }
     }
 
+    /// The key that signs, as GnuPG exports it.
+    pub(super) fn secret_key(&self) -> String {
+        let home = self.home.path().join("gnupg");
+        let home = home.to_str().unwrap();
+        let export = ["--batch", "--armor", "--export-secret-keys"];
+        run(&[&["gpg", "--homedir", home][..], &export].concat()).unwrap()
+    }
+
     /// Boots the host.
     pub(super) fn boot(self) -> Host {
         Host::boot(&self.tree, self.home, LAN)

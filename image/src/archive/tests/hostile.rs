@@ -11,12 +11,12 @@ use tar_core::builder::PaxBuilder;
 use toc::{Frame, Frames};
 use zstd::zstd_safe::CParameter;
 
-const LIMITS: Unpacked = Unpacked {
+pub(super) const LIMITS: Unpacked = Unpacked {
     bytes: 10 << 20,
     entries: 1000,
 };
 
-fn head(path: &[u8], kind: EntryType) -> Head<'_> {
+pub(super) fn head(path: &[u8], kind: EntryType) -> Head<'_> {
     Head {
         path,
         kind,
@@ -32,7 +32,7 @@ fn head(path: &[u8], kind: EntryType) -> Head<'_> {
     }
 }
 
-fn entry(head: &Head<'_>, data: &[u8]) -> Vec<u8> {
+pub(super) fn entry(head: &Head<'_>, data: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     head.write(&mut bytes).unwrap();
     bytes.extend_from_slice(data);
@@ -40,7 +40,7 @@ fn entry(head: &Head<'_>, data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn file(path: &[u8], data: &[u8]) -> Vec<u8> {
+pub(super) fn file(path: &[u8], data: &[u8]) -> Vec<u8> {
     let size = data.len() as u64;
     let head = Head {
         size,
@@ -49,11 +49,11 @@ fn file(path: &[u8], data: &[u8]) -> Vec<u8> {
     entry(&head, data)
 }
 
-fn directory(path: &[u8]) -> Vec<u8> {
+pub(super) fn directory(path: &[u8]) -> Vec<u8> {
     entry(&head(path, EntryType::Directory), b"")
 }
 
-fn link(path: &[u8], kind: EntryType, target: &[u8]) -> Vec<u8> {
+pub(super) fn link(path: &[u8], kind: EntryType, target: &[u8]) -> Vec<u8> {
     let head = Head {
         link: target,
         ..head(path, kind)
@@ -65,12 +65,12 @@ fn symlink(path: &[u8], target: &[u8]) -> Vec<u8> {
     link(path, EntryType::Symlink, target)
 }
 
-fn end() -> Vec<u8> {
+pub(super) fn end() -> Vec<u8> {
     vec![0; 1024]
 }
 
 /// Writes any pax records before an entry.
-fn with_pax(records: &[u8], entry: &[u8]) -> Vec<u8> {
+pub(super) fn with_pax(records: &[u8], entry: &[u8]) -> Vec<u8> {
     let size = records.len() as u64;
     let head = Head {
         size,
@@ -83,7 +83,7 @@ fn with_pax(records: &[u8], entry: &[u8]) -> Vec<u8> {
     [&bytes, entry].concat()
 }
 
-struct Archive {
+pub(super) struct Archive {
     directory: tempfile::TempDir,
     archive: manifest::Archive,
 }
@@ -103,13 +103,13 @@ impl Archive {
         Self { directory, archive }
     }
 
-    fn plain(tar: &[u8]) -> Self {
+    pub(super) fn plain(tar: &[u8]) -> Self {
         let bytes = zstd::bulk::compress(tar, 1).unwrap();
         Self::new(&bytes, ArchiveFormat::TarZst, None)
     }
 
     /// Each part is a frame; those in `continues` continue the last file.
-    fn framed(parts: &[Vec<u8>], continues: &[usize]) -> Self {
+    pub(super) fn framed(parts: &[Vec<u8>], continues: &[usize]) -> Self {
         let mut bytes = Vec::new();
         let mut frames = Vec::new();
         for (index, part) in parts.iter().enumerate() {
@@ -139,7 +139,7 @@ impl Archive {
         Self::new(&bytes, ArchiveFormat::TarZst, Some(span))
     }
 
-    fn unpack(&self, to: &Path) -> Result<(), ArchiveError> {
+    pub(super) fn unpack(&self, to: &Path) -> Result<(), ArchiveError> {
         unpack_to(
             &verified(self.directory.path(), &self.archive),
             to,
@@ -150,19 +150,19 @@ impl Archive {
 }
 
 /// A directory to unpack into, with a neighbour that must stay as it is.
-struct Target {
+pub(super) struct Target {
     directory: tempfile::TempDir,
 }
 
 impl Target {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("root")).unwrap();
         fs::create_dir(directory.path().join("outside")).unwrap();
         fs::write(directory.path().join("outside/secret"), "1").unwrap();
         Self { directory }
     }
-    fn root(&self) -> PathBuf {
+    pub(super) fn root(&self) -> PathBuf {
         self.directory.path().join("root")
     }
     fn outside(&self) -> Vec<u8> {

@@ -3,6 +3,7 @@
 
 mod frames;
 mod hostile;
+mod long;
 mod round_trip;
 mod trace;
 
@@ -14,6 +15,13 @@ use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What this thread took of the processor, however busy the machine is.
+pub(super) fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.try_into().expect("it is not negative")
+}
 
 const EPOCH: i64 = 1_700_000_000;
 

@@ -1,0 +1,203 @@
+//! What was found a moment ago, so that a busy server doesn't look at the disk
+//! for each request, as nginx's `open_file_cache` does.
+//!
+//! An answer holds for [`FRESH`] at most, and only while the catalog is the
+//! same file; that is looked at for each request, in the thread that serves
+//! it, since it costs a microsecond. So a new catalog and what its channels
+//! lead to are seen at once, and a version that was removed soon.
+//!
+//! Kept is only what exists and what all clients get alike, under the path as
+//! it was asked for, if nothing in it is percent-encoded: nobody fills this
+//! with names of their own.
+
+use crate::holdings::{Content, Data, Found, Identity};
+use std::collections::HashMap;
+use std::mem::size_of;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+/// How long an answer holds. nginx's default is a minute.
+const FRESH: Duration = Duration::from_secs(1);
+/// Answers that are kept at most. Each may hold a file open.
+const ANSWERS_MAX: usize = 256;
+/// Bytes that all of them may take.
+const BYTES_MAX: usize = 8 << 20;
+
+/// Answers that were found a moment ago.
+#[derive(Debug, Default)]
+pub(crate) struct Answers(RwLock<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    by_path: HashMap<Box<str>, Answer>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Answer {
+    found: Arc<Found>,
+    catalog: Identity,
+    until: Instant,
+}
+
+impl Answers {
+    /// What was found for a path, if it still holds.
+    pub(crate) fn recall(&self, path: &str, catalog: Identity) -> Option<Arc<Found>> {
+        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let answer = kept.by_path.get(path)?;
+        let holds = answer.catalog == catalog && Instant::now() < answer.until;
+        holds.then(|| Arc::clone(&answer.found))
+    }
+
+    /// Keeps what was found, if it may be and there is room. `catalog` was
+    /// looked at before it was found.
+    pub(crate) fn keep(&self, path: &str, catalog: Identity, found: &Arc<Found>) {
+        if path.contains('%') || !may_be_kept(found) {
+            return;
+        }
+        let answer = Answer {
+            found: Arc::clone(found),
+            catalog,
+            until: Instant::now() + FRESH,
+        };
+        let size = size(path, found);
+        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        kept.remove(path);
+        if !kept.has_room(size) {
+            kept.forget_old();
+        }
+        if kept.has_room(size) {
+            kept.bytes += size;
+            kept.by_path.insert(path.into(), answer);
+        }
+    }
+
+    /// Forgets what does not hold any more, and lets go of its files.
+    pub(crate) fn forget_old(&self) {
+        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        kept.forget_old();
+    }
+}
+
+impl Kept {
+    fn has_room(&self, size: usize) -> bool {
+        self.by_path.len() < ANSWERS_MAX && self.bytes + size <= BYTES_MAX
+    }
+
+    fn remove(&mut self, path: &str) {
+        if let Some(answer) = self.by_path.remove(path) {
+            self.bytes -= size(path, &answer.found);
+        }
+    }
+
+    fn forget_old(&mut self) {
+        let now = Instant::now();
+        let bytes = &mut self.bytes;
+        self.by_path.retain(|path, answer| {
+            let holds = now < answer.until;
+            if !holds {
+                *bytes -= size(path, &answer.found);
+            }
+            holds
+        });
+    }
+}
+
+fn may_be_kept(found: &Found) -> bool {
+    matches!(found, Found::Content(_) | Found::Elsewhere(_))
+}
+
+/// About what an answer takes, in bytes.
+fn size(path: &str, found: &Found) -> usize {
+    let held = match found {
+        Found::Content(Content {
+            data: Data::Memory(bytes),
+            ..
+        }) => bytes.len(),
+        _ => 0,
+    };
+    path.len() + size_of::<Answer>() + size_of::<Found>() + held
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conditional::Validators;
+    use std::time::UNIX_EPOCH;
+
+    fn identity(inode: u64) -> Identity {
+        Identity {
+            device: 1,
+            inode,
+            size: 1,
+            modified: (0, 0),
+            changed: (0, 0),
+        }
+    }
+
+    fn content(length: usize) -> Content {
+        Content {
+            media_type: "text/plain".into(),
+            length: length as u64,
+            validators: Validators::new("abc".into(), UNIX_EPOCH),
+            immutable: true,
+            headers: Vec::new(),
+            data: Data::Memory(vec![0; length].into()),
+        }
+    }
+
+    fn keep(answers: &Answers, path: &str, found: Found) -> bool {
+        answers.keep(path, identity(1), &Arc::new(found));
+        answers.recall(path, identity(1)).is_some()
+    }
+
+    #[test]
+    fn an_answer_holds_while_the_catalog_is_the_same() {
+        let answers = Answers::default();
+        assert!(keep(&answers, "/a", Found::Content(content(1))));
+        assert!(answers.recall("/a", identity(2)).is_none());
+        assert!(answers.recall("/b", identity(1)).is_none());
+        assert!(keep(&answers, "/latest", Found::Elsewhere("../1/a".into())));
+    }
+
+    #[test]
+    fn an_answer_is_soon_forgotten() {
+        let answers = Answers::default();
+        assert!(keep(&answers, "/a", Found::Content(content(1))));
+        answers.forget_old();
+        assert!(answers.recall("/a", identity(1)).is_some());
+        for answer in answers.0.write().unwrap().by_path.values_mut() {
+            answer.until = Instant::now();
+        }
+        assert!(answers.recall("/a", identity(1)).is_none());
+        answers.forget_old();
+        let kept = answers.0.read().unwrap();
+        assert_eq!((kept.by_path.len(), kept.bytes), (0, 0));
+    }
+
+    #[test]
+    fn what_a_client_can_make_up_is_not_kept() {
+        let answers = Answers::default();
+        assert!(!keep(&answers, "/%61", Found::Content(content(1))));
+        assert!(!keep(&answers, "/a", Found::Nothing));
+        assert!(!keep(&answers, "/a", Found::Provisional(content(1))));
+    }
+
+    #[test]
+    fn there_is_an_end_to_what_is_kept() {
+        let answers = Answers::default();
+        for n in 0..2 * ANSWERS_MAX {
+            keep(&answers, &format!("/{n}"), Found::Content(content(1)));
+        }
+        assert_eq!(answers.0.read().unwrap().by_path.len(), ANSWERS_MAX);
+
+        let answers = Answers::default();
+        let large = BYTES_MAX / 2 - 4096;
+        assert!(keep(&answers, "/a", Found::Content(content(large))));
+        assert!(keep(&answers, "/b", Found::Content(content(large))));
+        assert!(!keep(&answers, "/c", Found::Content(content(large))));
+        // Again, instead of beside it.
+        assert!(keep(&answers, "/a", Found::Content(content(large))));
+        assert!(!keep(&answers, "/c", Found::Content(content(large))));
+    }
+}

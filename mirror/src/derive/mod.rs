@@ -1,0 +1,223 @@
+//! Layers of gzip for OCI clients that do not read zstd: made of versions that
+//! are published, kept in the store beside them, and removed again.
+//! `protocols::oci::gzip` says how they lie there.
+//!
+//! Making one reads the whole archive, and compares the tar in it with the
+//! digest in the manifest, so that a damaged archive becomes no layer. It is
+//! one gzip member without a time or a name, and always compressed in pieces
+//! of one size: the same program makes the same bytes of the same tar.
+//! Publishing waits meanwhile. No key is needed, since nothing is signed.
+
+mod error;
+mod layer;
+
+pub use error::DeriveError;
+
+use crate::holdings::Holdings;
+use crate::inventory::{HeldVersion, Inventory};
+use crate::protocols::oci::gzip::{
+    FOLDER, LIST_MAX, Layer, Layers, List, layer_of, layer_path, list_path, render,
+};
+use crate::store::{FILE_MODE, Store};
+use error::{Result, failed, in_holdings};
+use hatchery_image::durable;
+use hatchery_image::{Architecture, ImageName, Progress, Sha256, Version};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// Versions of an image, in every architecture: all that are listed, or those
+/// that a tag (a version or a channel) names. Written `NAME` or `NAME:TAG`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// The image.
+    pub image: ImageName,
+    /// A version or a channel.
+    pub tag: Option<Version>,
+}
+
+impl FromStr for Selection {
+    type Err = hatchery_image::name::InvalidName;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        let (image, tag) = match text.split_once(':') {
+            Some((image, tag)) => (image, Some(tag.parse()?)),
+            None => (text, None),
+        };
+        Ok(Self {
+            image: image.parse()?,
+            tag,
+        })
+    }
+}
+
+/// A layer that is kept for a version.
+#[derive(Clone, Debug)]
+pub struct Derived {
+    /// The image.
+    pub image: ImageName,
+    /// What it runs on.
+    pub architecture: Architecture,
+    /// Its version.
+    pub version: Version,
+    /// Digest of the layer.
+    pub sha256: Sha256,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Whether it was there already.
+    pub was_there: bool,
+}
+
+/// Makes the layers of the selected versions that are not there yet. Each is
+/// offered once it is done; layers whose version the catalog lists no more
+/// are removed.
+///
+/// # Errors
+/// Something selected is not listed, an archive is damaged, or a step failed;
+/// layers that were made before it stay.
+pub fn derive_gzip(
+    store: &Store,
+    selections: &[Selection],
+    progress: &Progress,
+) -> Result<Vec<Derived>> {
+    let _lock = store.lock().map_err(DeriveError::Store)?;
+    let inventory = Holdings::new(store.clone()).inventory();
+    let inventory = inventory.map_err(in_holdings)?;
+    let versions = select(&inventory, selections)?;
+    let mut layers = read(store)?;
+    let listed: BTreeSet<Sha256> = all(&inventory).map(|v| v.tar.sha256).collect();
+    let before = layers.len();
+    layers.retain(|tar, _| listed.contains(tar));
+    if layers.len() < before {
+        write_list(store, &layers)?;
+    }
+    store.make_folder(&FOLDER).map_err(DeriveError::Store)?;
+    sweep(store, &layers)?;
+    let mut derived = Vec::new();
+    for version in versions {
+        let present = layers.get(&version.tar.sha256).copied();
+        let present = present.filter(|layer| is_there(store, *layer));
+        let layer = match present {
+            Some(layer) => layer,
+            None => {
+                let layer = layer::make(store, version, progress)?;
+                layers.insert(version.tar.sha256, layer);
+                write_list(store, &layers)?;
+                layer
+            }
+        };
+        derived.push(of(version, layer, present.is_some()));
+    }
+    Ok(derived)
+}
+
+/// Removes the layers of the selected versions, or every layer if nothing is
+/// selected. Downloads that have begun go on.
+///
+/// # Errors
+/// Something selected is not listed, or a step failed.
+pub fn remove_gzip(store: &Store, selections: &[Selection]) -> Result<Vec<Derived>> {
+    let _lock = store.lock().map_err(DeriveError::Store)?;
+    let inventory = Holdings::new(store.clone()).inventory();
+    let inventory = inventory.map_err(in_holdings)?;
+    let versions = if selections.is_empty() {
+        all(&inventory).collect()
+    } else {
+        select(&inventory, selections)?
+    };
+    let before = read(store)?;
+    let mut layers = before.clone();
+    if selections.is_empty() {
+        layers.clear();
+    }
+    let mut removed = Vec::new();
+    for version in versions {
+        if let Some(layer) = before.get(&version.tar.sha256) {
+            layers.remove(&version.tar.sha256);
+            removed.push(of(version, *layer, true));
+        }
+    }
+    if layers.len() < before.len() {
+        write_list(store, &layers)?;
+        sweep(store, &layers)?;
+    }
+    Ok(removed)
+}
+
+fn of(version: &HeldVersion, layer: Layer, was_there: bool) -> Derived {
+    Derived {
+        image: version.image.clone(),
+        architecture: version.architecture,
+        version: version.version.clone(),
+        sha256: layer.sha256,
+        size: layer.size,
+        was_there,
+    }
+}
+
+fn all(inventory: &Inventory) -> impl Iterator<Item = &Arc<HeldVersion>> {
+    inventory.held.iter().flat_map(|held| &held.versions)
+}
+
+fn select<'i>(
+    inventory: &'i Inventory,
+    selections: &[Selection],
+) -> Result<Vec<&'i Arc<HeldVersion>>> {
+    let mut selected: Vec<&Arc<HeldVersion>> = Vec::new();
+    for selection in selections {
+        let before = selected.len();
+        let held = inventory.held.iter();
+        for held in held.filter(|held| held.image == selection.image) {
+            let tag = selection.tag.as_ref().map(|tag| {
+                let mut channels = held.channels.iter();
+                let channel = channels.find(|(channel, _)| channel.as_str() == tag.as_str());
+                channel.map_or(tag, |(_, version)| version)
+            });
+            let versions = held.versions.iter();
+            selected.extend(versions.filter(|v| tag.is_none_or(|tag| v.version == *tag)));
+        }
+        if selected.len() == before {
+            return Err(DeriveError::Unknown(selection.clone()));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    selected.retain(|version| seen.insert(version.manifest));
+    Ok(selected)
+}
+
+fn read(store: &Store) -> Result<Layers> {
+    let list = List::read(store).map_err(failed("read", &store.root().join(list_path())))?;
+    Ok(list.layers())
+}
+
+fn write_list(store: &Store, layers: &Layers) -> Result<()> {
+    let bytes = render(layers);
+    if bytes.len() as u64 > LIST_MAX {
+        return Err(DeriveError::TooMany);
+    }
+    let path = store.root().join(list_path());
+    durable::write(&path, &bytes, FILE_MODE).map_err(DeriveError::Write)
+}
+
+fn is_there(store: &Store, layer: Layer) -> bool {
+    let file = store.open_file(&layer_path(layer.sha256)).ok().flatten();
+    let length = file.and_then(|file| file.metadata().ok());
+    length.is_some_and(|metadata| metadata.len() == layer.size)
+}
+
+/// Removes what killed writers left, and layers that are not listed. The
+/// store's lock is held.
+fn sweep(store: &Store, layers: &Layers) -> Result<()> {
+    let folder = store.root().join(FOLDER.iter().collect::<PathBuf>());
+    durable::sweep(&folder, |path| fs::remove_file(path)).map_err(DeriveError::Write)?;
+    let listed: BTreeSet<Sha256> = layers.values().map(|layer| layer.sha256).collect();
+    for entry in fs::read_dir(&folder).map_err(failed("list", &folder))? {
+        let path = entry.map_err(failed("list", &folder))?.path();
+        if layer_of(&path).is_some_and(|layer| !listed.contains(&layer)) {
+            fs::remove_file(&path).map_err(failed("remove", &path))?;
+        }
+    }
+    Ok(())
+}
