@@ -195,13 +195,22 @@ fn registry(subject: &Subject<'_>) -> Option<Client> {
         &subject.version.image,
         subject.at(),
     );
+    // It speaks TLS alone, and takes what is for its host.
+    let systemd = match subject.channel {
+        Some(_) if subject.url.is_secure() => {
+            format!(
+                "\n# systemd 260 and later\nsudo importctl pull-oci {host}/{image}:{at} {image}"
+            )
+        }
+        _ => String::new(),
+    };
     Some(Client {
         id: "oci",
         name: "podman, skopeo",
         note: "Verify digests but no signature: they trust the server.".to_owned(),
         commands: format!(
             "podman pull{chosen}{podman} {host}/{image}:{at}\n\
-             skopeo{overridden} copy{skopeo} docker://{host}/{image}:{at} oci:{image}:{at}"
+             skopeo{overridden} copy{skopeo} docker://{host}/{image}:{at} oci:{image}:{at}{systemd}"
         ),
         file: None,
     })
