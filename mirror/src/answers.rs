@@ -6,7 +6,8 @@
 //! it, since it costs a microsecond. So a new catalog and what its channels
 //! lead to are seen at once, and a version that was removed soon.
 //!
-//! Kept is only what exists and what all clients get alike, under the path as
+//! Kept is only what exists and what all clients get alike (pages, which name
+//! the host that was asked, are provisional), under the path as
 //! it was asked for, if nothing in it is percent-encoded: nobody fills this
 //! with names of their own.
 

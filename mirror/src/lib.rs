@@ -7,7 +7,8 @@
 //! A request goes `connection` → `respond` → `answers` (what was found a moment
 //! ago) or `target` (what is asked for) and `holdings` (where it lies, what its
 //! digest is) → `conditional` and `ranges` (which part of it, if any) → `reply`
-//! → `body` → `sendfile` where the kernel can send it alone.
+//! → `body` → `sendfile` where the kernel can send it alone. What other
+//! protocols show is made in `protocols`, what people see in `page`.
 
 mod access;
 mod activity;

@@ -2,7 +2,6 @@
 
 use crate::body::{Body, Budget, Part};
 use crate::holdings::{Content, Data};
-use crate::page;
 use crate::protocols::oci;
 use crate::ranges::Span;
 use crate::refusal::Refusal;
@@ -150,13 +149,6 @@ impl<'r> Reply<'r> {
             .header(header::ACCEPT_RANGES, "bytes")
             .header(header::ETAG, content.validators.etag())
             .header(header::LAST_MODIFIED, content.validators.last_modified());
-        if content.media_type == page::MEDIA_TYPE {
-            builder = builder
-                .header(header::CONTENT_SECURITY_POLICY, page::policy())
-                .header(header::REFERRER_POLICY, "no-referrer")
-                // Its commands name the host that was asked.
-                .header(header::VARY, "Host");
-        }
         for (name, value) in &content.headers {
             builder = builder.header(name, value);
         }

@@ -129,8 +129,6 @@ async fn look_up<B>(
         return Ok(found);
     }
     let route = read_target(desk, is_secure, request)?;
-    // Pages say what they are asked by, and what time it is.
-    let key = key.filter(|_| !matches!(route, Route::Page(_)));
     let found = Arc::new(find(desk, route).await?);
     if let Some((path, catalog)) = key {
         desk.answers.keep(path, catalog, &found);

@@ -57,11 +57,16 @@ fn flags_win_over_the_file() {
     let home = Home::new();
     let config = write(
         home.path(),
-        "[[listen]]\naddress = '192.0.2.1:80'\n[log]\naccess = 'off'\n",
+        "public_url = 'http://file.example/'\n\
+         [[listen]]\naddress = '192.0.2.1:80'\n[log]\naccess = 'off'\n",
     );
-    let arguments = ["--config", &config, "--listen", "127.0.0.1:0"];
+    let mut arguments = vec!["--config", &config, "--listen", "127.0.0.1:0"];
     let served = Served::start(home.path(), &arguments, 1);
     assert!(served.addresses[0].starts_with("http://127.0.0.1:"));
+    assert!(body(&[&served.addresses[0]]).contains(">file.example</a>"));
+    arguments.extend(["--public-url", "https://flag.example/mirror"]);
+    let served = Served::start(home.path(), &arguments, 1);
+    assert!(body(&[&served.addresses[0]]).contains(">flag.example</a>"));
 }
 
 #[test]

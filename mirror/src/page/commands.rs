@@ -115,8 +115,8 @@ fn systemd(subject: &Subject<'_>) -> Option<Client> {
         id: "systemd",
         name: "systemd",
         note: format!(
-            "Verifies the signature of SHA256SUMS with the keys in /etc/systemd; the first two lines put this \
-             mirror’s there, once you have compared what the second shows.{needs}"
+            "Verifies the signature of SHA256SUMS with the keys in /etc/systemd. The first line shows this mirror’s key; \
+             compare its fingerprint before the second puts it there.{needs}"
         ),
         commands: format!(
             "curl -fsSo keys.pgp {url}keys.pgp && gpg --show-keys --with-fingerprint keys.pgp\n\
@@ -195,13 +195,22 @@ fn registry(subject: &Subject<'_>) -> Option<Client> {
         &subject.version.image,
         subject.at(),
     );
+    // It speaks TLS alone, and takes what is for its host.
+    let systemd = match subject.channel {
+        Some(_) if subject.url.is_secure() => {
+            format!(
+                "\n# systemd 260 and later\nsudo importctl pull-oci {host}/{image}:{at} {image}"
+            )
+        }
+        _ => String::new(),
+    };
     Some(Client {
         id: "oci",
         name: "podman, skopeo",
         note: "Verify digests but no signature: they trust the server.".to_owned(),
         commands: format!(
             "podman pull{chosen}{podman} {host}/{image}:{at}\n\
-             skopeo{overridden} copy{skopeo} docker://{host}/{image}:{at} oci:{image}:{at}"
+             skopeo{overridden} copy{skopeo} docker://{host}/{image}:{at} oci:{image}:{at}{systemd}"
         ),
         file: None,
     })

@@ -82,7 +82,7 @@ impl Memory {
             return Ok(Arc::default());
         };
         let mut known = lock(&self.certificates);
-        let tag = content.validators.tag();
+        let tag = content.validators.tag().to_owned();
         if let Some(known) = known.as_ref().filter(|k| k.tag == tag && k.now == now) {
             return Ok(Arc::clone(&known.certificates));
         }

@@ -38,7 +38,6 @@ mod version;
 
 pub(crate) use memory::Memory;
 pub use public_url::{InvalidPublicUrl, PublicUrl};
-pub(crate) use sheet::{MEDIA_TYPE, policy};
 
 use crate::holdings::{Content, Found, Holdings, HoldingsError};
 use crate::inventory::Held;
@@ -170,22 +169,21 @@ pub(crate) fn find(holdings: &Holdings, wanted: &Wanted) -> Result<Found, Holdin
         Page::Changes(place) => changes::make(holdings, &wanted.view, place)?,
     };
     Ok(match (found, &wanted.elsewhere) {
-        (Found::Content(_), Some(elsewhere)) => Found::Elsewhere(elsewhere.clone()),
+        (Found::Provisional(_), Some(elsewhere)) => Found::Elsewhere(elsewhere.clone()),
         (found, _) => found,
     })
 }
 
-/// A page as content. Its age is that of its view: with another minute it may
-/// be another one, though nothing in the store is.
+/// A page as content, which is kept for nobody: it is another one for each host
+/// and minute, though nothing in the store is. So its age is that of its view.
 fn content(page: &impl Template, view: &View) -> Result<Found, HoldingsError> {
     let html = page.render().map_err(HoldingsError::Page)?;
     let age = u64::try_from(view.now.as_second()).unwrap_or(0);
     let modified = UNIX_EPOCH + Duration::from_secs(age);
-    Ok(Found::Content(Content::of(
-        MEDIA_TYPE,
-        html.into_bytes(),
-        modified,
-    )))
+    Ok(Found::Provisional(Content {
+        headers: sheet::headers(),
+        ..Content::of(sheet::MEDIA_TYPE, html.into_bytes(), modified)
+    }))
 }
 
 /// Where a version's page is, if a channel was asked for.

@@ -4,12 +4,12 @@
 use super::View;
 use super::signers::Signers;
 use base64::Engine as _;
-use hyper::http::HeaderValue;
+use hyper::http::header::{self, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use std::sync::LazyLock;
 
-/// The media type of pages. Nothing else that is served has it.
-pub(crate) const MEDIA_TYPE: &str = "text/html; charset=utf-8";
+/// The media type of pages.
+pub(super) const MEDIA_TYPE: &str = "text/html; charset=utf-8";
 
 /// The style, which is put into each page.
 const STYLE: &str = include_str!("../../templates/style.css");
@@ -25,9 +25,16 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::from_str(&policy).expect("base64 is ASCII")
 });
 
-/// The `Content-Security-Policy` of pages.
-pub(crate) fn policy() -> HeaderValue {
-    POLICY.clone()
+/// The headers of pages. Their commands name the host that was asked.
+pub(super) fn headers() -> Vec<(HeaderName, HeaderValue)> {
+    vec![
+        (header::CONTENT_SECURITY_POLICY, POLICY.clone()),
+        (
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        ),
+        (header::VARY, HeaderValue::from_static("Host")),
+    ]
 }
 
 /// A step on the way from the root to a page.

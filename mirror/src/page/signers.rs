@@ -10,7 +10,9 @@ use hatchery_image::keyring::{Certificate, CertificateState};
 use hatchery_image::{Catalog, Fingerprint};
 use jiff::SignedDuration;
 
-/// Most keys of a catalog that are shown.
+/// Most keys of a catalog that are looked at. Few repositories have three.
+const KEYS_READ_MAX: usize = 256;
+/// Most of them that are shown.
 const KEYS_MAX: usize = 16;
 /// Most user ids of a key that are shown.
 const USER_IDS_MAX: usize = 3;
@@ -94,6 +96,7 @@ impl Signers {
         let mut keys: Vec<Key> = catalog
             .keys
             .iter()
+            .take(KEYS_READ_MAX)
             .map(|fingerprint| {
                 let mut found = certificates.iter();
                 let certificate = found.find(|c| c.fingerprint == *fingerprint);

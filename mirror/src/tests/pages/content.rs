@@ -2,7 +2,8 @@
 
 use super::super::client::Client;
 use super::super::images::{Image, Images};
-use super::{DEBIANS, KEY, assert_shows, page, text};
+use super::{DEBIANS, KEY, assert_shows, package, page, text};
+use hatchery_image::manifest::Manifest;
 use hatchery_image::{Architecture, Sha256};
 use std::collections::{BTreeSet, VecDeque};
 
@@ -154,6 +155,28 @@ fn other_spellings_redirect() {
         let answer = Client::connect(server.local_addr()).get(target, &[]);
         assert_eq!(answer.status, 404, "{target}");
     }
+}
+
+fn many(manifest: &mut Manifest) {
+    let numbers = 0..20_001;
+    manifest.packages = numbers
+        .map(|number| package(&format!("package-{number}"), "1", "all"))
+        .collect();
+}
+
+#[test]
+fn what_is_left_out_of_a_long_list_is_counted() {
+    let images = Images::new(&[Image {
+        edit: many,
+        ..Image::default()
+    }]);
+    let server = images.serve();
+    let html = page(server.local_addr(), "/images/debian/amd64/1/");
+    assert_shows(
+        &html,
+        &["20,001 packages", "Not shown here: 1 package more."],
+    );
+    assert!(html.contains(">package-19999<") && !html.contains(">package-20000<"));
 }
 
 /// Every page can be reached from the first, and no link leads nowhere.

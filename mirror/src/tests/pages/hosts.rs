@@ -57,6 +57,7 @@ fn behind_a_proxy_the_configuration_says_where() {
         &[
             "incus remote add hatchery https://images.example.org/ --protocol simplestreams",
             "podman pull images.example.org/debian:latest",
+            "sudo importctl pull-oci images.example.org/debian:latest debian",
             "BASEURL=https://images.example.org/storage",
         ],
     );

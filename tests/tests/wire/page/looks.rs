@@ -6,6 +6,8 @@
 /// structure that a screen reader misses.
 pub(super) const FAULTS: &str = r##"(() => {
     const faults = [];
+    // What is folded is looked at, too.
+    for (const folded of document.querySelectorAll("details")) folded.open = true;
     // A phone's innerWidth grows with what sticks out; this does not.
     const width = document.documentElement.clientWidth;
     const wide = Math.max(document.scrollingElement.scrollWidth, innerWidth);

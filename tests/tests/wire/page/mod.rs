@@ -40,6 +40,13 @@ impl Mirror {
         Self { server, yard }
     }
 
+    /// The same store, at a time when its catalog has expired.
+    fn expired(&self) -> Running {
+        let mut options = Options::new("127.0.0.1:0".parse().unwrap(), super::fixture::now);
+        options.now = || "2100-01-01T00:00:00Z".parse().unwrap();
+        Server::bind(self.yard.store(), options).unwrap().spawn()
+    }
+
     fn url(&self) -> String {
         format!("http://{}", self.server.local_addr())
     }
@@ -113,6 +120,20 @@ fn a_browser_shows_every_page_well() {
             }
         }
     }
+    let expired = mirror.expired();
+    let expired_url = format!("http://{}/", expired.local_addr());
+    for scheme in ["light", "dark"] {
+        browser.look_like(360, scheme);
+        browser.open(&expired_url);
+        assert_eq!(
+            browser.ask(looks::FAULTS),
+            serde_json::json!([]),
+            "{scheme}"
+        );
+        let warning = browser.ask("document.querySelector('.grave').textContent");
+        let warning = warning.as_str().unwrap().to_owned();
+        assert!(warning.contains("expired on"), "{warning}");
+    }
     let ground = |browser: &mut Browser, scheme| {
         browser.look_like(1280, scheme);
         browser.open(&mirror.url());
@@ -121,11 +142,12 @@ fn a_browser_shows_every_page_well() {
     assert_ne!(ground(&mut browser, "light"), ground(&mut browser, "dark"));
     let (complaints, requests) = browser.close();
     assert_eq!(complaints, [""; 0]);
-    let inside = |url: &String| url.starts_with(&mirror.url()) || url.starts_with("data:");
+    let ours = [mirror.url(), expired_url, "data:".to_owned()];
+    let inside = |url: &String| ours.iter().any(|ours| url.starts_with(ours));
     let outside: Vec<&String> = requests.iter().filter(|url| !inside(url)).collect();
     assert!(outside.is_empty(), "{outside:?}");
     // Each page is one request.
-    let one_each = PAGES.len() * 4 + 2;
+    let one_each = PAGES.len() * 4 + 4;
     let asked = requests.iter().filter(|url| url.starts_with("http"));
     assert_eq!(asked.count(), one_each, "{requests:?}");
 }
