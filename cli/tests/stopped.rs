@@ -104,14 +104,15 @@ fn begin(street: &Street, machine: &str, mirror: &OsStr) -> Child {
         .spawn()
         .unwrap();
     let begun = Instant::now();
-    loop {
-        if let Some(helper) = helper_of(child.id()) {
-            signal(helper, Signal::STOP);
-            return child;
+    let helper = loop {
+        match helper_of(child.id()) {
+            Some(helper) => break helper,
+            None => assert!(begun.elapsed() < SOON, "it starts no helper"),
         }
-        assert!(begun.elapsed() < SOON, "it starts no helper");
         std::thread::sleep(Duration::from_millis(1));
-    }
+    };
+    signal(helper, Signal::STOP);
+    child
 }
 
 /// Waits for the end of an import; how long that took.

@@ -71,13 +71,16 @@ pub enum TablesError {
     },
 }
 
+/// A table of contents and its skeleton, as their bytes.
+pub type TableOfContents = (Vec<u8>, Vec<u8>);
+
 /// What is remembered of an image, and is what was signed.
 #[derive(Clone, Debug)]
 pub struct Remembered {
     /// Its manifest.
     pub manifest: Manifest,
     /// Table of contents and skeleton, compressed, if its archive has them.
-    pub table: Option<(Vec<u8>, Vec<u8>)>,
+    pub table: Option<TableOfContents>,
 }
 
 /// The folder.
@@ -149,7 +152,7 @@ impl Tables {
     ///
     /// # Errors
     /// It cannot be read, or is another one.
-    pub fn find_listing(&self, digest: Sha256) -> Result<Option<(Vec<u8>, Vec<u8>)>, TablesError> {
+    pub fn find_listing(&self, digest: Sha256) -> Result<Option<TableOfContents>, TablesError> {
         let path = self.folder(digest).join(LISTING);
         let Some(bytes) = read(&path, LISTING_MAX)? else {
             return Ok(None);

@@ -53,7 +53,7 @@ pub fn list(root: &Path, progress: &Progress) -> Result<(Vec<u8>, Vec<u8>), Arch
         let listed = listing.join().expect("listing does not panic");
         match (read, listed) {
             (Err(ArchiveError::Stopped), Err(error)) => Err(error),
-            (read, listed) => read.and_then(|_| listed),
+            (read, listed) => read.and(listed),
         }
     })
 }
