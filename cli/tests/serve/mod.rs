@@ -2,6 +2,7 @@
 
 mod config;
 mod curl;
+mod idle;
 mod limits;
 mod log;
 mod metrics;
