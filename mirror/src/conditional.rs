@@ -13,6 +13,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// one a cached copy.
 pub(crate) const TAGS_MAX: usize = 64;
 
+/// The last second that a header can say: the end of the year 9999.
+const LATEST: u64 = 253_402_300_799;
+
 /// What the content that would be sent is known by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Validators {
@@ -29,7 +32,7 @@ impl Validators {
     pub(crate) fn new(tag: String, modified: SystemTime) -> Self {
         let seconds = modified
             .duration_since(UNIX_EPOCH)
-            .map_or(0, |d| d.as_secs());
+            .map_or(0, |d| d.as_secs().min(LATEST));
         let modified = UNIX_EPOCH + Duration::from_secs(seconds);
         let value = |text: String| {
             HeaderValue::try_from(text).expect("tags are digests, and dates are ASCII, too")

@@ -26,6 +26,8 @@ pub(crate) enum Refusal {
     Range { length: u64 },
     #[error("the client asks too quickly; it may again in {wait:?}")]
     Pace { wait: Duration },
+    #[error("too much of what was made is still being sent")]
+    Busy,
     #[error("the store cannot be read")]
     Holdings(#[source] HoldingsError),
     #[error("a task of the server failed")]
@@ -46,6 +48,7 @@ impl Refusal {
             Self::Precondition => StatusCode::PRECONDITION_FAILED,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Pace { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Holdings(_) | Self::Task(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -58,7 +61,8 @@ impl Refusal {
             text = format!("{text}: {error}");
             cause = error.source();
         }
-        if self.status().is_server_error() {
+        // Clients decide how often the server is too busy.
+        if self.status().is_server_error() && !matches!(self, Self::Busy) {
             tracing::error!(path = uri.path(), "{text}");
         } else {
             tracing::debug!(path = uri.path(), "{text}");

@@ -127,6 +127,7 @@ impl<'r> Reply<'r> {
             Refusal::Range { length } => {
                 builder = builder.header(header::CONTENT_RANGE, format!("bytes */{length}"));
             }
+            Refusal::Busy => builder = builder.header(header::RETRY_AFTER, 1),
             Refusal::Pace { wait } => {
                 let seconds = wait.as_secs() + 1;
                 builder = builder.header(header::RETRY_AFTER, seconds);

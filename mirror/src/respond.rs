@@ -7,8 +7,9 @@
 use crate::answers::Answers;
 use crate::body::{Body, Budget};
 use crate::conditional::{self, Verdict};
-use crate::holdings::{Content, Found, Holdings};
+use crate::holdings::{Content, Data, Found, Holdings};
 use crate::page::{PublicUrl, View};
+use crate::protocols::oci;
 use crate::ranges::{self, Selection};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
@@ -18,6 +19,11 @@ use hyper::http::{Method, Request, Response};
 use jiff::Timestamp;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Answers that are made at once, each by a thread that may read many
+/// manifests.
+pub(crate) const MAKERS: usize = 4;
 
 /// What all answers of a server are made from.
 #[derive(Clone, Debug)]
@@ -25,6 +31,8 @@ pub(crate) struct Desk {
     pub(crate) holdings: Arc<Holdings>,
     pub(crate) answers: Arc<Answers>,
     pub(crate) budget: Arc<Budget>,
+    /// How many answers may be made at once.
+    pub(crate) makers: Arc<Semaphore>,
     /// Most ranges that are answered one by one.
     pub(crate) ranges: NonZeroUsize,
     /// Where clients find the server, if it was told.
@@ -120,8 +128,8 @@ async fn look_up<B>(
     request: &Request<B>,
 ) -> Result<Arc<Found>, Refusal> {
     let uri = request.uri();
-    // Lists of tags have pages, which a query asks for.
-    let path = Some(uri.path()).filter(|_| uri.query().is_none());
+    // OCI's lists have pages, which a query asks for; elsewhere it means nothing.
+    let path = Some(uri.path()).filter(|path| uri.query().is_none() || !oci::is_asked(path));
     // Looked at first: what is found while it changes does not hold.
     let catalog = desk.holdings.catalog_identity();
     let key = path.zip(catalog);
@@ -136,13 +144,30 @@ async fn look_up<B>(
     Ok(found)
 }
 
-/// Looks at the disk, away from the threads that serve connections.
+/// Looks at the disk, away from the threads that serve connections. What has
+/// to be made waits for its turn before it takes one of theirs, so that a
+/// thousand pages hold up no download.
 async fn find(desk: &Desk, route: Route) -> Result<Found, Refusal> {
+    let is_made = route.is_made();
+    let turn = match is_made {
+        true => Arc::clone(&desk.makers).acquire_owned().await.ok(),
+        false => None,
+    };
     let holdings = Arc::clone(&desk.holdings);
-    tokio::task::spawn_blocking(move || holdings.find(&route))
-        .await
-        .map_err(Refusal::Task)?
-        .map_err(Refusal::Holdings)
+    let looked = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        holdings.find(&route)
+    });
+    let found = looked.await.map_err(Refusal::Task)?;
+    let mut found = found.map_err(Refusal::Holdings)?;
+    if let Found::Content(content) | Found::Provisional(content) = &mut found
+        && let Data::Memory(bytes) = &content.data
+        && is_made
+    {
+        let held = desk.budget.hold(bytes.clone()).ok_or(Refusal::Busy)?;
+        content.data = Data::Memory(held);
+    }
+    Ok(found)
 }
 
 /// Ranges are defined for GET alone (RFC 9110, section 14.2).

@@ -41,6 +41,17 @@ pub(crate) enum Route {
     Page(page::Wanted),
 }
 
+impl Route {
+    /// Whether it leads to what is made from many manifests or by rendering.
+    pub(crate) fn is_made(&self) -> bool {
+        match self {
+            Self::Page(_) | Self::Streams(_) | Self::Hub(hub::Wanted::List) => true,
+            Self::Oci(wanted) => wanted.is_made(),
+            _ => false,
+        }
+    }
+}
+
 /// A file of an image, at a version or a channel: the two look alike, and the
 /// store never gives one name to both.
 #[derive(Clone, Debug, PartialEq, Eq)]

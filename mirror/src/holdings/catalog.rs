@@ -84,6 +84,12 @@ impl Holdings {
         if let Some(known) = known.filter(|k| k.identity == opened.identity) {
             return Ok(Some(known));
         }
+        // Those who ask meanwhile wait, so that it is read and parsed once.
+        let _reading = lock(&self.reading);
+        let known = lock(&self.catalog).clone();
+        if let Some(known) = known.filter(|k| k.identity == opened.identity) {
+            return Ok(Some(known));
+        }
         let bytes = self.read(path, &opened, ENVELOPE_MAX as u64)?;
         let catalog = understand(&bytes);
         if catalog.is_none() {

@@ -65,6 +65,8 @@ type Known<T> = (Identity, Arc<T>);
 pub(crate) struct Holdings {
     store: Store,
     catalog: Mutex<Option<Arc<KnownCatalog>>>,
+    /// Held by whoever reads a new catalog.
+    reading: Mutex<()>,
     inventory: Mutex<Option<Known<Inventory>>>,
     versions: Mutex<HashMap<PathBuf, Arc<KnownVersion>>>,
     fingerprints: streams::Fingerprints,
@@ -77,6 +79,7 @@ impl Holdings {
         Self {
             store,
             catalog: Mutex::default(),
+            reading: Mutex::default(),
             inventory: Mutex::default(),
             versions: Mutex::default(),
             fingerprints: streams::Fingerprints::default(),
@@ -233,7 +236,6 @@ impl Holdings {
             .and_then(|listing| listing.channels.get(&channel))
             .cloned())
     }
-
 }
 
 /// Where a file of another version is, relative to the one of this version.

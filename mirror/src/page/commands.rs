@@ -163,7 +163,7 @@ fn incus(subject: &Subject<'_>) -> Option<Client> {
             .to_owned(),
         commands: format!(
             "incus remote add hatchery {url} --protocol simplestreams\n\
-             incus launch hatchery:{image} {image}"
+             incus launch hatchery:{image}"
         ),
         file: None,
     })
@@ -190,16 +190,13 @@ fn registry(subject: &Subject<'_>) -> Option<Client> {
             format!(" --override-arch {name} --override-variant {variant}"),
         ),
     };
-    let (host, image, at) = (
-        subject.url.authority(),
-        &subject.version.image,
-        subject.at(),
-    );
-    // It speaks TLS alone, and takes what is for its host.
+    let (image, at) = (&subject.version.image, subject.at());
+    let (host, authority) = (registry_host(subject.url), subject.url.authority());
+    // It speaks TLS alone, takes what is for its host, and knows no ports.
     let systemd = match subject.channel {
-        Some(_) if subject.url.is_secure() => {
+        Some(_) if subject.url.is_secure() && !authority.contains(':') => {
             format!(
-                "\n# systemd 260 and later\nsudo importctl pull-oci {host}/{image}:{at} {image}"
+                "\n# systemd 260 and later\nsudo importctl pull-oci {authority}/{image}:{at} {image}"
             )
         }
         _ => String::new(),
@@ -214,6 +211,17 @@ fn registry(subject: &Subject<'_>) -> Option<Client> {
         ),
         file: None,
     })
+}
+
+/// What podman and skopeo take for a host: one without dot or port would be the
+/// name of a user of Docker Hub.
+fn registry_host(url: &PublicUrl) -> String {
+    let host = url.authority();
+    match url.is_secure() {
+        _ if host.contains(['.', ':']) || host == "localhost" => host.to_owned(),
+        true => format!("{host}:443"),
+        false => format!("{host}:80"),
+    }
 }
 
 fn curl(subject: &Subject<'_>) -> Option<Client> {

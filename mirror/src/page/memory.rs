@@ -62,8 +62,10 @@ impl Memory {
         known.push_front((version.manifest, Arc::clone(&packages)));
         let mut total = 0;
         known.retain(|(_, packages)| {
-            total += packages.weight();
-            total <= PACKAGES_TOTAL
+            let more = total + packages.weight();
+            let fits = more <= PACKAGES_TOTAL;
+            total = if fits { more } else { total };
+            fits
         });
         Ok(Some(packages))
     }

@@ -169,7 +169,9 @@ pub(crate) fn find(holdings: &Holdings, wanted: &Wanted) -> Result<Found, Holdin
         Page::Changes(place) => changes::make(holdings, &wanted.view, place)?,
     };
     Ok(match (found, &wanted.elsewhere) {
-        (Found::Provisional(_), Some(elsewhere)) => Found::Elsewhere(elsewhere.clone()),
+        (Found::Provisional(_) | Found::Elsewhere(_), Some(elsewhere)) => {
+            Found::Elsewhere(elsewhere.clone())
+        }
         (found, _) => found,
     })
 }

@@ -13,16 +13,17 @@ use crate::clients::{Guests, Pace};
 use crate::connection::{self, Reception};
 use crate::holdings::Holdings;
 use crate::metrics::Metrics;
-use crate::respond::Desk;
+use crate::respond::{Desk, MAKERS};
 use std::io;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 fn first_reception(holdings: Arc<Holdings>, options: &Options) -> Reception {
     let desk = Desk {
         holdings,
         answers: Arc::default(),
+        makers: Arc::new(Semaphore::new(MAKERS)),
         budget: Arc::new(Budget::default()),
         ranges: options.ranges,
         public_url: options.public_url.clone(),

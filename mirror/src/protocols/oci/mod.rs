@@ -69,6 +69,13 @@ pub(crate) enum Wanted {
     Nothing(Complaint),
 }
 
+impl Wanted {
+    /// Whether it is a list, which is made anew.
+    pub(crate) fn is_made(&self) -> bool {
+        matches!(self, Self::Names(_) | Self::Tags(..))
+    }
+}
+
 /// Whether a path belongs to this protocol, so that refusals are its own.
 pub(crate) fn is_asked(path: &str) -> bool {
     path.strip_prefix("/v2")
@@ -183,7 +190,9 @@ fn find_blob(
         Ok(Blob::Archive(version, archive)) => holdings
             .file_of(version, archive.file.as_str())?
             // What SHA256SUMS says is another file than the manifest means.
-            .filter(|content| content.validators.tag() == digest.to_string())
+            .filter(|content| {
+                content.length == archive.size && content.validators.tag() == digest.to_string()
+            })
             .map(|content| Found::Content(as_blob(content, digest))),
         Ok(Blob::Gzip(layer)) => holdings
             .oci()

@@ -63,8 +63,8 @@ fn an_image_has_its_versions_and_a_command_for_each_client() {
              http://mirror/images/debian/amd64/latest/debian.tar.xz debian",
             "BASEURL=http://mirror/storage LISTURL=http://mirror/storage/list.txt",
             "sudo nspawn --init debian/trixie/tar",
-            "podman pull --tls-verify=false mirror/debian:latest",
-            "skopeo copy --src-tls-verify=false docker://mirror/debian:latest oci:debian:latest",
+            "podman pull --tls-verify=false mirror:80/debian:latest",
+            "skopeo copy --src-tls-verify=false docker://mirror:80/debian:latest oci:debian:latest",
             "'http://mirror/images/debian/amd64/2/{debian.tar.xz,SHA256SUMS,SHA256SUMS.gpg}' http://mirror/keys.pgp",
         ],
     );
@@ -95,7 +95,7 @@ fn a_version_says_what_is_in_it() {
             &format!(
                 "sudo hatchery import debian@2 --architecture amd64 --mirror http://mirror/ \\ --trust {KEY}"
             ),
-            "podman pull --arch amd64 --tls-verify=false mirror/debian:2",
+            "podman pull --arch amd64 --tls-verify=false mirror:80/debian:2",
             "skopeo --override-arch amd64 copy",
         ],
     );
@@ -136,7 +136,9 @@ fn other_spellings_redirect() {
         ("/images/debian/amd64", "./"),
         ("/images/debian/amd64/", "../"),
         ("/images/debian/amd64/2", "2/"),
+        ("/images/debian/amd64/latest", "latest/"),
         ("/images/debian/amd64/latest/", "../2/"),
+        ("/images/debian/amd64/latest/changes", "changes/"),
         ("/images/debian/amd64/latest/changes/", "../../2/changes/"),
         ("/images/debian/amd64/2/changes", "changes/"),
     ] {
