@@ -192,9 +192,9 @@ fn registry(subject: &Subject<'_>) -> Option<Client> {
     };
     let (image, at) = (&subject.version.image, subject.at());
     let (host, authority) = (registry_host(subject.url), subject.url.authority());
-    // It speaks TLS alone, takes what is for its host, and knows no ports.
+    // It speaks TLS alone, takes what is for its host, and needs no port.
     let systemd = match subject.channel {
-        Some(_) if subject.url.is_secure() && !authority.contains(':') => {
+        Some(_) if subject.url.is_secure() => {
             format!(
                 "\n# systemd 260 and later\nsudo importctl pull-oci {authority}/{image}:{at} {image}"
             )
