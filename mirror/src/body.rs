@@ -13,7 +13,7 @@ use crate::access::Account;
 use crate::activity::Flight;
 use crate::page_cache;
 use crate::ranges::Span;
-use crate::sendfile::Outbox;
+use crate::sendfile::{self, Outbox};
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use rustix::buffer::spare_capacity;
@@ -41,7 +41,7 @@ pub(crate) const BLOCKS_TOTAL: usize = 24 << 20;
 /// A block that was taken within this time makes the next one larger.
 const QUICK: Duration = Duration::from_millis(50);
 /// One that took longer than this makes the next one smaller.
-const SLOW: Duration = Duration::from_secs(2);
+const SLOW: Duration = Duration::from_millis(500);
 
 /// The most that all answers take which were made, in bytes: what a slow
 /// client reads of is not shared with others.
@@ -94,6 +94,8 @@ struct Block {
     bytes: Vec<u8>,
     counted: usize,
     budget: Arc<Budget>,
+    /// The request is under way until its last block was taken.
+    flight: Option<Arc<Flight>>,
 }
 
 impl AsRef<[u8]> for Block {
@@ -124,6 +126,9 @@ impl Block {
 impl Drop for Block {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.counted, Ordering::Relaxed);
+        if let Some(flight) = &self.flight {
+            flight.progress();
+        }
     }
 }
 
@@ -146,7 +151,7 @@ pub(crate) struct Body {
     handed_out: Option<Instant>,
     budget: Arc<Budget>,
     account: Option<Account>,
-    flight: Option<Flight>,
+    flight: Option<Arc<Flight>>,
     outbox: Option<Outbox>,
 }
 
@@ -186,14 +191,18 @@ impl Body {
         if self.remaining == 0 {
             account.complete();
         }
+        // What is read from a file may take its time.
+        if self.file.is_some() {
+            account.settle();
+        }
         self.account = Some(account);
-        self.flight = Some(flight);
+        self.flight = Some(Arc::new(flight));
         self
     }
 
     /// Blocks that are in the page cache go through this, if it is there.
     pub(crate) fn through(mut self, outbox: Option<Outbox>) -> Self {
-        self.outbox = outbox;
+        self.outbox = outbox.filter(|_| sendfile::is_possible());
         self
     }
 
@@ -245,7 +254,7 @@ impl Body {
         }
         self.leave(span, next.length);
         Some(match &self.outbox {
-            Some(outbox) => Ok(outbox.post(file, next)),
+            Some(outbox) => Ok(outbox.post(file, next, self.flight.clone())),
             None => self.allot(next).read(file, next).map(Bytes::from_owner),
         })
     }
@@ -266,6 +275,7 @@ impl Body {
             bytes: Vec::new(),
             counted,
             budget: Arc::clone(&self.budget),
+            flight: self.flight.clone(),
         }
     }
 

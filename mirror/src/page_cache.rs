@@ -10,19 +10,25 @@ use crate::ranges::Span;
 use linux_raw_sys::general::TMPFS_MAGIC;
 use rustix::io::{Errno, ReadWriteFlags};
 use std::fs::File;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::IoSliceMut;
 
-/// How far apart the bytes are that are looked at: the kernel reads ahead in
-/// steps of that many, unless it is told otherwise.
-const STEP: usize = 128 << 10;
+/// How far apart the bytes are that are looked at: the kernel reads ahead at
+/// least that many, unless it is told otherwise.
+const STEP: usize = 32 << 10;
 
-/// Whether a span of a file is in memory, as far as a few bytes of it tell.
+/// Whether a span of a file is in memory, as far as a few bytes of it tell. They
+/// are chosen at random, so that nobody can have just those read before.
 pub(crate) fn holds(file: &File, span: Span) -> bool {
     let Some(last) = span.length.checked_sub(1) else {
         return true;
     };
-    let looks = (0..last).step_by(STEP).chain([last]);
-    for at in looks {
+    let random = RandomState::new();
+    let looks = (0..=last).step_by(STEP).map(|at| {
+        let width = (last - at + 1).min(STEP as u64);
+        at + random.hash_one(at) % width
+    });
+    for at in looks.chain([last]) {
         let mut byte = [0];
         match read_now(file, &mut byte, span.offset + at) {
             Ok(1) => {}

@@ -18,19 +18,25 @@
 //! blocks that it [`holds`](crate::page_cache::holds) are sent like this;
 //! others are read by a blocking thread, after which they are cached.
 
+use crate::activity::Flight;
 use crate::body::BLOCK_MAX;
 use crate::ranges::Span;
 use bytes::Bytes;
+use rustix::io::Errno;
 use rustix::net::SendFlags;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+
+/// Bytes that count as one of the things that a task may do in its turn.
+const TURN: usize = 64 << 10;
 
 /// What stand-ins are slices of: zeros that take no memory, since nobody
 /// touches them.
@@ -43,6 +49,8 @@ struct Block {
     span: Span,
     /// How much of it was sent already, in bytes.
     sent: usize,
+    /// The request is under way until its last block was taken.
+    flight: Option<Arc<Flight>>,
 }
 
 /// The blocks of a connection that are still to be sent, in their order. Cheap
@@ -53,12 +61,13 @@ pub(crate) struct Outbox(Arc<Mutex<VecDeque<Block>>>);
 impl Outbox {
     /// Puts a block of at most [`BLOCK_MAX`] bytes at the end, and gives the
     /// stand-in for it.
-    pub(crate) fn post(&self, file: &Arc<File>, span: Span) -> Bytes {
+    pub(crate) fn post(&self, file: &Arc<File>, span: Span, flight: Option<Arc<Flight>>) -> Bytes {
         let length = usize::try_from(span.length).unwrap_or(usize::MAX);
         self.lock().push_back(Block {
             file: Arc::clone(file),
             span,
             sent: 0,
+            flight,
         });
         Bytes::from_static(&ZEROS[..length])
     }
@@ -75,13 +84,17 @@ impl Outbox {
         let mut offset = block.span.offset + block.sent as u64;
         let sent = rustix::io::retry_on_intr(|| {
             rustix::fs::sendfile(socket, &*block.file, Some(&mut offset), stand_in.len())
-        })?;
+        });
+        let sent = sent.inspect_err(|errno| note_refusal(*errno))?;
         if sent == 0 {
             // The length was promised in the head; the connection is cut so
             // that the client notices.
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         block.sent += sent;
+        if let Some(flight) = &block.flight {
+            flight.progress();
+        }
         if block.left() == 0 {
             blocks.pop_front();
         }
@@ -104,6 +117,22 @@ impl Block {
     }
 }
 
+/// Whether the kernel has ever refused.
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the kernel does it: an odd file system or a filter of system calls
+/// may say no, which ends the connection that finds out.
+pub(crate) fn is_possible() -> bool {
+    !REFUSED.load(Ordering::Relaxed)
+}
+
+fn note_refusal(errno: Errno) {
+    let lasting = [Errno::INVAL, Errno::NOSYS, Errno::PERM, Errno::OPNOTSUPP];
+    if lasting.contains(&errno) && !REFUSED.swap(true, Ordering::Relaxed) {
+        tracing::warn!(%errno, "the kernel does not send files by itself; they are copied");
+    }
+}
+
 /// Stand-ins and blocks do not agree.
 fn mismatch() -> io::Error {
     io::Error::other("a block of a file is not where it was announced")
@@ -111,6 +140,17 @@ fn mismatch() -> io::Error {
 
 fn is_stand_in(buffer: &[u8]) -> bool {
     ZEROS.as_ptr_range().contains(&buffer.as_ptr())
+}
+
+/// Counts what was sent among what a task may do before others have their
+/// turn, so that a quick client does not keep a thread to itself.
+fn pay(cx: &mut Context<'_>, sent: usize) {
+    for _ in 0..sent / TURN {
+        match tokio::task::coop::poll_proceed(cx) {
+            Poll::Ready(turn) => turn.made_progress(),
+            Poll::Pending => return,
+        }
+    }
 }
 
 /// A TCP connection that sends the blocks of an outbox in place of their
@@ -187,7 +227,10 @@ impl AsyncWrite for FileStream {
             let write = || self.write(buffers);
             match self.stream.try_io(Interest::WRITABLE, write) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
+                written => {
+                    pay(cx, written.as_ref().map_or(0, |count| *count));
+                    return Poll::Ready(written);
+                }
             }
         }
     }

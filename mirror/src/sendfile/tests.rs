@@ -68,8 +68,8 @@ async fn heads_and_blocks_arrive_in_their_order() {
     let mut expected = Vec::new();
     for offset in (0..LENGTH).step_by(BLOCK_MAX) {
         let length = BLOCK_MAX.min(LENGTH - offset);
-        let block = outbox.post(&file, span(offset, length));
-        let next = outbox.post(&file, span(1, 5));
+        let block = outbox.post(&file, span(offset, length), None);
+        let next = outbox.post(&file, span(1, 5), None);
         write_all(&mut stream, &[b"head", &block, b"", b"more", &next])
             .await
             .unwrap();
@@ -89,7 +89,7 @@ async fn zeros_are_never_sent_for_a_file() {
     let (mut stream, mut client) = pair().await;
     let outbox = stream.outbox();
 
-    let block = outbox.post(&file, span(0, 1000));
+    let block = outbox.post(&file, span(0, 1000), None);
     let copied = vec![0; 1000];
     // Not from its beginning, not to its end, copied, or left out.
     for wrong in [&block[1..], &block[..999], &copied, b"head"] {
@@ -108,7 +108,7 @@ async fn zeros_are_never_sent_for_a_file() {
 async fn stand_ins_of_another_connection_are_refused() {
     let (_named, file) = file(&noise(1000));
     let ((mut first, _a), (second, _b)) = (pair().await, pair().await);
-    let block = second.outbox().post(&file, span(0, 1000));
+    let block = second.outbox().post(&file, span(0, 1000), None);
     assert!(write_all(&mut first, &[&block]).await.is_err());
 }
 
@@ -116,7 +116,7 @@ async fn stand_ins_of_another_connection_are_refused() {
 async fn a_file_that_lost_its_end_is_noticed() {
     let (named, file) = file(&noise(1000));
     let (mut stream, _client) = pair().await;
-    let block = stream.outbox().post(&file, span(0, 1000));
+    let block = stream.outbox().post(&file, span(0, 1000), None);
     named.as_file().set_len(400).unwrap();
     let error = write_all(&mut stream, &[&block]).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
