@@ -122,6 +122,17 @@ impl Account {
         }
     }
 
+    /// Lets go of the buffer that the request's head was read into, of which
+    /// what is kept here are slices. For answers that take longer.
+    pub(crate) fn settle(&mut self) {
+        let access = &mut self.access;
+        access.user_agent = Some(access.agent().into_owned())
+            .filter(|agent| !agent.is_empty())
+            .and_then(|agent| HeaderValue::try_from(agent).ok());
+        let target = access.target().to_owned();
+        access.uri = Uri::try_from(target).unwrap_or_default();
+    }
+
     pub(crate) fn status(&mut self, status: u16) {
         self.access.status = status;
     }

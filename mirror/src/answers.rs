@@ -3,7 +3,8 @@
 //!
 //! An answer holds for [`FRESH`] at most, and only while the catalog is the
 //! same file; that is looked at for each request, in the thread that serves
-//! it, since it costs a microsecond. So a new catalog and what its channels
+//! it, since it costs a microsecond (on a network file system it may cost more:
+//! a store is best kept on a disk of the server's own). So a new catalog and what its channels
 //! lead to are seen at once, and a version that was removed soon.
 //!
 //! Kept is only what exists and what all clients get alike (pages, which name
@@ -20,9 +21,16 @@ use std::time::{Duration, Instant};
 /// How long an answer holds. nginx's default is a minute.
 const FRESH: Duration = Duration::from_secs(1);
 /// Answers that are kept at most. Each may hold a file open.
-const ANSWERS_MAX: usize = 256;
+pub(crate) const ANSWERS_MAX: usize = 256;
 /// Bytes that all of them may take.
 const BYTES_MAX: usize = 8 << 20;
+
+/// Which file the catalog was, and when that was looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) catalog: Identity,
+    pub(crate) at: Instant,
+}
 
 /// Answers that were found a moment ago.
 #[derive(Debug, Default)]
@@ -51,32 +59,39 @@ impl Answers {
     }
 
     /// Keeps what was found, if it may be and there is room. `catalog` was
-    /// looked at before it was found.
-    pub(crate) fn keep(&self, path: &str, catalog: Identity, found: &Arc<Found>) {
+    /// looked at before it was found. May let go of files, which takes its time
+    /// when they were removed meanwhile.
+    pub(crate) fn keep(&self, path: &str, seen: Seen, found: &Arc<Found>) {
         if path.contains('%') || !may_be_kept(found) {
             return;
         }
         let answer = Answer {
             found: Arc::clone(found),
-            catalog,
-            until: Instant::now() + FRESH,
+            catalog: seen.catalog,
+            until: seen.at + FRESH,
         };
         let size = size(path, found);
         let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        kept.remove(path);
+        let mut gone: Vec<Answer> = kept.remove(path).into_iter().collect();
         if !kept.has_room(size) {
-            kept.forget_old();
+            gone.extend(kept.forget_old());
         }
         if kept.has_room(size) {
             kept.bytes += size;
             kept.by_path.insert(path.into(), answer);
         }
+        // Nobody waits while files are closed.
+        drop(kept);
+        drop(gone);
     }
 
-    /// Forgets what does not hold any more, and lets go of its files.
+    /// Forgets what does not hold any more, and lets go of its files, which
+    /// takes its time when they were removed meanwhile.
     pub(crate) fn forget_old(&self) {
         let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        kept.forget_old();
+        let gone = kept.forget_old();
+        drop(kept);
+        drop(gone);
     }
 }
 
@@ -85,22 +100,19 @@ impl Kept {
         self.by_path.len() < ANSWERS_MAX && self.bytes + size <= BYTES_MAX
     }
 
-    fn remove(&mut self, path: &str) {
-        if let Some(answer) = self.by_path.remove(path) {
-            self.bytes -= size(path, &answer.found);
-        }
+    fn remove(&mut self, path: &str) -> Option<Answer> {
+        let answer = self.by_path.remove(path)?;
+        self.bytes -= size(path, &answer.found);
+        Some(answer)
     }
 
-    fn forget_old(&mut self) {
+    fn forget_old(&mut self) -> Vec<Answer> {
         let now = Instant::now();
-        let bytes = &mut self.bytes;
-        self.by_path.retain(|path, answer| {
-            let holds = now < answer.until;
-            if !holds {
-                *bytes -= size(path, &answer.found);
-            }
-            holds
-        });
+        let old = self.by_path.extract_if(|_, answer| now >= answer.until);
+        let old: Vec<_> = old.collect();
+        let bytes: usize = old.iter().map(|(path, a)| size(path, &a.found)).sum();
+        self.bytes -= bytes;
+        old.into_iter().map(|(_, answer)| answer).collect()
     }
 }
 
@@ -148,7 +160,11 @@ mod tests {
     }
 
     fn keep(answers: &Answers, path: &str, found: Found) -> bool {
-        answers.keep(path, identity(1), &Arc::new(found));
+        let seen = Seen {
+            catalog: identity(1),
+            at: Instant::now(),
+        };
+        answers.keep(path, seen, &Arc::new(found));
         answers.recall(path, identity(1)).is_some()
     }
 

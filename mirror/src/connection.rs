@@ -39,9 +39,6 @@ const STREAM_BUFFER: usize = 64 << 10;
 /// Bytes that the kernel holds for a client beyond those on their way. Without
 /// a limit it takes up to 4 MiB for each client that stopped reading.
 const UNSENT_MAX: u32 = 128 << 10;
-/// The same where most of it is in the page cache anyway, and not copied: with
-/// more, a client that shares its processor with others is woken less often.
-const UNSENT_PLAIN_MAX: u32 = 512 << 10;
 /// How often a silent HTTP/2 client is asked whether it lives, and how long
 /// it may take to answer.
 const PING: Duration = Duration::from_secs(20);
@@ -169,16 +166,11 @@ pub(crate) async fn serve<S>(
 }
 
 /// Sets the options of a connection's socket.
-pub(crate) fn prepare(stream: &TcpStream, remote: Remote, is_plain: bool) {
-    let unsent = if is_plain {
-        UNSENT_PLAIN_MAX
-    } else {
-        UNSENT_MAX
-    };
+pub(crate) fn prepare(stream: &TcpStream, remote: Remote) {
     // Heads and the ends of bodies are written when they are complete.
     let set = stream
         .set_nodelay(true)
-        .and_then(|()| SockRef::from(stream).set_tcp_notsent_lowat(unsent));
+        .and_then(|()| SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_MAX));
     if let Err(error) = set {
         tracing::debug!(%remote, %error, "cannot set the options of a socket");
     }

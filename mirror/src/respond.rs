@@ -4,7 +4,7 @@
 //! missing file is a 404 and nothing else, tags are strong and a 304 carries
 //! the tag, redirects lead from a channel to an immutable version.
 
-use crate::answers::Answers;
+use crate::answers::{Answers, Seen};
 use crate::body::{Body, Budget};
 use crate::conditional::{self, Verdict};
 use crate::holdings::{Content, Data, Found, Holdings};
@@ -19,6 +19,7 @@ use hyper::http::{Method, Request, Response};
 use jiff::Timestamp;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::Semaphore;
 
 /// Answers that are made at once, each by a thread that may read many
@@ -131,43 +132,49 @@ async fn look_up<B>(
     // OCI's lists have pages, which a query asks for; elsewhere it means nothing.
     let path = Some(uri.path()).filter(|path| uri.query().is_none() || !oci::is_asked(path));
     // Looked at first: what is found while it changes does not hold.
+    let at = Instant::now();
     let catalog = desk.holdings.catalog_identity();
-    let key = path.zip(catalog);
-    if let Some(found) = key.and_then(|(path, catalog)| desk.answers.recall(path, catalog)) {
+    let seen = catalog.map(|catalog| Seen { catalog, at });
+    let key = path.zip(seen);
+    if let Some(found) = key.and_then(|(path, seen)| desk.answers.recall(path, seen.catalog)) {
         return Ok(found);
     }
     let route = read_target(desk, is_secure, request)?;
-    let found = Arc::new(find(desk, route).await?);
-    if let Some((path, catalog)) = key {
-        desk.answers.keep(path, catalog, &found);
-    }
-    Ok(found)
+    let key = key.map(|(path, seen)| (path.to_owned(), seen));
+    find(desk, route, key).await
 }
 
 /// Looks at the disk, away from the threads that serve connections. What has
 /// to be made waits for its turn before it takes one of theirs, so that a
 /// thousand pages hold up no download.
-async fn find(desk: &Desk, route: Route) -> Result<Found, Refusal> {
+async fn find(
+    desk: &Desk,
+    route: Route,
+    key: Option<(String, Seen)>,
+) -> Result<Arc<Found>, Refusal> {
     let is_made = route.is_made();
     let turn = match is_made {
         true => Arc::clone(&desk.makers).acquire_owned().await.ok(),
         false => None,
     };
-    let holdings = Arc::clone(&desk.holdings);
+    let desk = desk.clone();
     let looked = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        holdings.find(&route)
+        let mut found = desk.holdings.find(&route).map_err(Refusal::Holdings)?;
+        if let Found::Content(content) | Found::Provisional(content) = &mut found
+            && let Data::Memory(bytes) = &content.data
+            && is_made
+        {
+            let held = desk.budget.hold(bytes.clone()).ok_or(Refusal::Busy)?;
+            content.data = Data::Memory(held);
+        }
+        let found = Arc::new(found);
+        if let Some((path, seen)) = key {
+            desk.answers.keep(&path, seen, &found);
+        }
+        Ok(found)
     });
-    let found = looked.await.map_err(Refusal::Task)?;
-    let mut found = found.map_err(Refusal::Holdings)?;
-    if let Found::Content(content) | Found::Provisional(content) = &mut found
-        && let Data::Memory(bytes) = &content.data
-        && is_made
-    {
-        let held = desk.budget.hold(bytes.clone()).ok_or(Refusal::Busy)?;
-        content.data = Data::Memory(held);
-    }
-    Ok(found)
+    looked.await.map_err(Refusal::Task)?
 }
 
 /// Ranges are defined for GET alone (RFC 9110, section 14.2).

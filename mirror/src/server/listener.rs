@@ -154,7 +154,7 @@ fn greet(
         is_secure: tls.is_some(),
     };
     if let Stream::Tcp(stream, remote) = &stream {
-        connection::prepare(stream, *remote, tls.is_none());
+        connection::prepare(stream, *remote);
     }
     match (stream, tls) {
         (Stream::Tcp(stream, _), None) => tasks.spawn(async move {

@@ -172,7 +172,8 @@ impl Open {
     /// clients that have been quiet and answers that are old.
     pub(super) fn look(&self) {
         self.reception.borrow().pace.clean();
-        self.reception.borrow().desk.answers.forget_old();
+        let answers = Arc::clone(&self.reception.borrow().desk.answers);
+        drop(tokio::task::spawn_blocking(move || answers.forget_old()));
         for tls in self.attended.iter().filter_map(|a| a.door.manner().tls) {
             tls.look();
         }

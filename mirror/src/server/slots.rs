@@ -1,13 +1,14 @@
 //! How many connections may be open at once, and how many of them the limit
 //! of open files allows.
 
+use crate::answers::ANSWERS_MAX;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Files that the process holds open besides its connections: what is being
-/// sent, each file once.
-const SPARE_FILES: u64 = 512;
+/// sent, each file once, and what was found a moment ago.
+const SPARE_FILES: u64 = 512 + ANSWERS_MAX as u64;
 
 /// One slot for each connection that may be open. Cheap to clone.
 #[derive(Clone, Debug)]
