@@ -12,10 +12,10 @@
 
 use crate::error::{TransferError, host};
 use hatchery_image::Sha256;
-use rustix::fs::FlockOperation;
-use std::fs::{self, File, OpenOptions, Permissions};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -45,9 +45,7 @@ impl Cache {
         };
         make(&root.join("sha256"))?;
         make(&cache.parts())?;
-        // Made by an earlier version, or by whoever else may write here: then
-        // it is theirs to say.
-        let _ = fs::set_permissions(cache.parts(), Permissions::from_mode(0o700));
+        close(&cache.parts());
         cache.sweep();
         Ok(cache)
     }
@@ -216,6 +214,18 @@ fn is_idle(path: &Path, then: SystemTime) -> bool {
         })
 }
 
+/// Makes an own folder that is there already the owner's alone. What is no
+/// folder, or somebody else's, is theirs to say.
+fn close(path: &Path) {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let own = rustix::process::geteuid().as_raw();
+    if let Ok(folder) = rustix::fs::open(path, flags, Mode::empty())
+        && rustix::fs::fstat(&folder).is_ok_and(|stat| stat.st_uid == own)
+    {
+        let _ = rustix::fs::fchmod(&folder, Mode::from_raw_mode(0o700));
+    }
+}
+
 /// Makes a folder that only its owner can write to, whatever the umask lets.
 pub(crate) fn make(folder: &Path) -> Result<(), TransferError> {
     fs::DirBuilder::new()
@@ -287,7 +297,8 @@ fn unique(folder: &Path) -> Result<Temporary, TransferError> {
 mod tests {
     use super::*;
     use std::io::Read as _;
-    use std::os::unix::fs::MetadataExt as _;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     #[test]
     fn what_was_put_in_is_found() {

@@ -36,6 +36,11 @@ pub const REMEMBERED_MAX: u64 = 24 << 20;
 /// half a million files.
 pub const LISTED_MAX: u64 = 32 << 20;
 
+/// Bytes of holes that are digested while a tree is listed: those of a sparse
+/// `/var/log/lastlog` are some minutes, those of the largest file would be
+/// hours.
+pub const HOLES_LISTED_MAX: u64 = 64 << 30;
+
 /// Bytes of names that are in memory while a tree is listed: those that are
 /// still to come in the directories that the walk is in …
 pub const NAMES_MAX: u64 = 24 << 20;

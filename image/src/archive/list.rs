@@ -75,13 +75,22 @@ fn collect(
         }
         running.advance(batch.bytes.len() as u64);
     }
-    lists.finish(&Frames {
+    let (table, skeleton) = lists.finish(&Frames {
         frames: Vec::new(),
         tar: Tar {
             size: 0,
             sha256: Sha256::of(b""),
         },
-    })
+    })?;
+    // The encoders gave out the rest only now.
+    if (table.len() + skeleton.len()) as u64 > LISTED_MAX {
+        return Err(ArchiveError::TooMuch {
+            path: Vec::new(),
+            what: "bytes in the list of its files",
+            max: LISTED_MAX,
+        });
+    }
+    Ok((table, skeleton))
 }
 
 /// A table of contents and a skeleton that are being written.

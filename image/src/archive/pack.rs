@@ -4,7 +4,7 @@ use super::ArchiveError;
 use super::batch::{Batch, Batches, Listed, Piece};
 use super::header::{BLOCK, Head, pad};
 use super::holes::{Finder, HOLE_MIN};
-use super::limits::LINKED_MAX;
+use super::limits::{HOLES_LISTED_MAX, LINKED_MAX};
 use super::toc::{self, Contents, Kind};
 use super::walk::{Found, Walk};
 use super::xattrs::{self, Xattrs};
@@ -46,6 +46,8 @@ pub(super) struct Packer<'a> {
     links: HashMap<(u64, u64), Vec<u8>>,
     /// Bytes of those names.
     linked: u64,
+    /// Bytes of holes so far.
+    holes: u64,
     head: Vec<u8>,
     contents: Vec<u8>,
     unpacked: Unpacked,
@@ -75,6 +77,7 @@ impl<'a> Packer<'a> {
             progress,
             links: HashMap::new(),
             linked: 0,
+            holes: 0,
             head: Vec::new(),
             contents: Vec::new(),
             unpacked: Unpacked {
@@ -298,7 +301,9 @@ impl<'a> Packer<'a> {
         while at < size {
             self.progress.check()?;
             let (data, end) = data_from(fd, at, size);
+            self.skip(data - at)?;
             while at < data {
+                self.progress.check()?;
                 let length = (data - at).min(PIECE as u64) as usize;
                 self.contents[..length].fill(0);
                 hasher.update(&self.contents[..length]);
@@ -316,6 +321,19 @@ impl<'a> Packer<'a> {
             }
         }
         Ok((finder.finish(), hasher.finalize().into()))
+    }
+
+    /// Counts a hole, of which every zero is to be digested.
+    fn skip(&mut self, hole: u64) -> Result<(), ArchiveError> {
+        self.holes = self.holes.saturating_add(hole);
+        if self.purpose == Purpose::List && self.holes > HOLES_LISTED_MAX {
+            return Err(ArchiveError::TooMuch {
+                path: self.walk.path().to_vec(),
+                what: "bytes of holes",
+                max: HOLES_LISTED_MAX,
+            });
+        }
+        Ok(())
     }
 
     fn copy(&mut self, fd: &OwnedFd, part: Extent) -> Result<(), ArchiveError> {

@@ -42,7 +42,13 @@ impl Table {
         }
         match archive::list(tree, progress) {
             Ok((table, skeleton)) => Ok(Self::Made(Listing::new(table, &skeleton))),
-            Err(error @ (ArchiveError::TooMuch { .. } | ArchiveError::Unpackable { .. })) => {
+            // No worse imported for it: without /proc, say, attributes of
+            // devices cannot be read.
+            Err(
+                error @ (ArchiveError::TooMuch { .. }
+                | ArchiveError::Unpackable { .. }
+                | ArchiveError::Read { .. }),
+            ) => {
                 progress.warn(format!(
                     "what was unpacked cannot be listed, so the machine cannot be verified: {error}"
                 ));

@@ -133,7 +133,8 @@ pub(crate) fn fetch_and_unpack(
             let file = file.map_err(Failure::Fetch)?;
             match feed.tell(&Order::Whole, &[file.as_fd()]) {
                 // One that has failed already has said why.
-                Ok(()) | Err(UnpackError::Talk(_)) => Ok(file),
+                Ok(()) => Ok(file),
+                Err(UnpackError::Talk(error)) if is_gone(&error) => Ok(file),
                 Err(error) => Err(error.into()),
             }
         },
@@ -147,6 +148,12 @@ pub(crate) fn fetch_and_unpack(
         Ok(file) => forget(image, cache).map(|()| file),
         other => other,
     }
+}
+
+/// Whether an error of talking means that nobody is there.
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionReset)
 }
 
 /// What arrived is of no more use.
@@ -169,8 +176,10 @@ fn with_helper(
     thread::scope(|scope| {
         scope.spawn(|| {
             let answer = listen(&helper.wire, |bytes| {
+                // Odd while it is shown, which whoever reads that may hold up.
                 heard.fetch_add(1, Ordering::Relaxed);
                 running.advance(bytes);
+                heard.fetch_add(1, Ordering::Relaxed);
             });
             // Nobody waits any more once the download has failed.
             let _ = results.send(answer);
@@ -221,7 +230,7 @@ impl<'a> Silence<'a> {
     /// process that was stopped with its helper goes on with it, too.
     fn tick(&mut self) -> Result<(), UnpackError> {
         let now = self.heard.load(Ordering::Relaxed);
-        if now != self.last {
+        if now != self.last || now % 2 == 1 {
             (self.last, self.ticks) = (now, 0);
         }
         self.ticks += 1;
@@ -451,11 +460,20 @@ mod tests {
             for _ in 0..most {
                 silence.tick().unwrap();
             }
-            heard.fetch_add(1, Ordering::Relaxed);
+            heard.fetch_add(2, Ordering::Relaxed);
         }
         for _ in 0..most {
             silence.tick().unwrap();
         }
         assert!(matches!(silence.tick(), Err(UnpackError::Stuck)));
+    }
+
+    #[test]
+    fn who_reads_our_output_slowly_does_not_make_the_helper_silent() {
+        let heard = AtomicU64::new(1);
+        let mut silence = Silence::new(&heard);
+        for _ in 0..2 * SILENCE_MAX.as_millis() / TICK.as_millis() {
+            silence.tick().unwrap();
+        }
     }
 }

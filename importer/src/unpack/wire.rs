@@ -162,14 +162,20 @@ impl Wire {
         let mut bytes = vec![0; MESSAGE_MAX];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
         let mut attached = RecvAncillaryBuffer::new(&mut space);
-        let received = retry_on_intr(|| {
-            let mut parts = [IoSliceMut::new(&mut bytes)];
-            let flags = RecvFlags::CMSG_CLOEXEC;
-            rustix::net::recvmsg(&self.0, &mut parts, &mut attached, flags)
-        });
-        let received = match received {
-            // Its last words were not heard.
-            Err(Errno::CONNRESET) => return Ok(None),
+        let mut receive = || {
+            retry_on_intr(|| {
+                let mut parts = [IoSliceMut::new(&mut bytes)];
+                let flags = RecvFlags::CMSG_CLOEXEC;
+                rustix::net::recvmsg(&self.0, &mut parts, &mut attached, flags)
+            })
+        };
+        let received = match receive() {
+            // The other end left something of ours unread, which is said once;
+            // what it said itself is still there.
+            Err(Errno::CONNRESET) => match receive() {
+                Err(Errno::CONNRESET) => return Ok(None),
+                other => other?,
+            },
             other => other?,
         };
         let file = attached.drain().find_map(|message| match message {
@@ -182,7 +188,9 @@ impl Wire {
         if received.flags.contains(ReturnFlags::TRUNC) {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let message = serde_json::from_slice(&bytes[..received.bytes])?;
+        // serde's error would quote what the other end said.
+        let message = serde_json::from_slice(&bytes[..received.bytes])
+            .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
         Ok(Some((message, file)))
     }
 }

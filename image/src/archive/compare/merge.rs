@@ -168,7 +168,9 @@ impl<'a> Merge<'a> {
         if listed.path.is_empty() {
             self.compared.shift = shift(&listed.entry, &found.stat);
         }
-        if Some(was) != is {
+        // A hard link is of whatever type its first name is: the inode tells.
+        let is_link = matches!(listed.entry.kind, Kind::HardLink(_)) && is.is_some();
+        if Some(was) != is && !is_link {
             let change = match is {
                 Some(is) => Change::Changed(vec![Aspect::Type(was, is)]),
                 None => Change::Unseen("it is of an unknown type"),
@@ -219,6 +221,7 @@ impl<'a> Merge<'a> {
                 if *target != is {
                     aspects.push(Aspect::Target(target.clone(), is));
                 }
+                self.remember(&listed.path, &found.stat);
             }
             Kind::Directory => {
                 let xattrs = xattrs::of_open(self.walk.parent(), self.walk.path())?;
