@@ -64,6 +64,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Vec<u8> {
         Refusal::Precondition => ("DENIED", "a precondition failed"),
         Refusal::Range { .. } => ("RANGE_INVALID", "the range lies outside of the content"),
         Refusal::Pace { .. } => ("TOOMANYREQUESTS", "too many requests"),
+        Refusal::Busy => ("TOOMANYREQUESTS", "the server is busy"),
         Refusal::Holdings(_) | Refusal::Task(_) => ("UNKNOWN", "the server failed"),
     };
     let errors = Errors {
