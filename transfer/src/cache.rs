@@ -296,8 +296,8 @@ fn unique(folder: &Path) -> Result<Temporary, TransferError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read as _;
     use std::fs::Permissions;
+    use std::io::Read as _;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     #[test]
