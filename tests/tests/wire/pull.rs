@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const PULL: &str = "/lib/systemd/systemd-pull";
 pub(super) const NEEDS: &[Need] = &[
@@ -191,6 +192,8 @@ fn a_tampered_archive_is_refused() {
     let digest = |bytes: &[u8]| hatchery_image::Sha256::of(bytes).to_string();
     let tampered = fs::read(&archive).unwrap();
     fs::write(&sums, text.replace(&digest(&good), &digest(&tampered))).unwrap();
+    // What was found is remembered for a second: a version never changes.
+    std::thread::sleep(Duration::from_millis(1100));
     let said = lab
         .pull("images/lab/amd64/1/lab.tar.xz", "one")
         .unwrap_err();
@@ -199,6 +202,7 @@ fn a_tampered_archive_is_refused() {
     // And everything as it was.
     fs::write(&sums, text).unwrap();
     fs::write(&archive, good).unwrap();
+    std::thread::sleep(Duration::from_millis(1100));
     lab.pull("images/lab/amd64/1/lab.tar.xz", "one").unwrap();
     check_tree(&lab.tree("one"), "a");
 }
