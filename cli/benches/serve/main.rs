@@ -70,7 +70,7 @@ fn main() {
     for _ in 0..rounds {
         for scheme in [Scheme::Http, Scheme::Https] {
             for server in &servers {
-                large(&mut table, server, scheme, &yard);
+                large(&mut table, server, scheme);
                 small(&mut table, server, scheme);
                 unchanged(&mut table, server, scheme);
                 imported(&mut table, server, scheme, &yard);
@@ -94,9 +94,9 @@ fn main() {
 }
 
 /// A large file, by several at once.
-fn large(table: &mut Table, server: &Served, scheme: Scheme, yard: &Yard) {
+fn large(table: &mut Table, server: &Served, scheme: Scheme) {
     let before = server.cpu_seconds();
-    let (bytes, seconds) = download(&server.url(scheme, &yard.large()), scheme);
+    let (bytes, seconds) = download(&server.url(scheme, yard::LARGE), scheme);
     let used = server.cpu_seconds() - before;
     let gigabytes = bytes as f64 / 1e9;
     let mut add = |what, better, figure| table.add(scheme, what, better, server.kind(), figure);

@@ -10,8 +10,10 @@ use std::process::Command;
 
 /// The small file: a version's digests.
 pub(crate) const SMALL: &str = "/images/lab/amd64/1/SHA256SUMS";
-/// Length of what the large image holds, which does not compress, in bytes.
-const LARGE: u64 = 512 << 20;
+/// The large file: an archive.
+pub(crate) const LARGE: &str = "/images/large/amd64/1/large.tar.zst";
+/// Length of what it holds, which does not compress, in bytes.
+const LARGE_LENGTH: u64 = 512 << 20;
 
 pub(crate) struct Yard {
     work: PathBuf,
@@ -70,11 +72,6 @@ impl Yard {
         self.at("key.pem")
     }
 
-    /// Where the large file is.
-    pub(crate) fn large(&self) -> String {
-        "/images/large/amd64/1/large.tar.zst".to_owned()
-    }
-
     /// One that signs itself, for localhost.
     fn make_certificate(&self) {
         let key = KeyPair::generate().unwrap();
@@ -88,7 +85,7 @@ impl Yard {
 fn make_large(tree: &Path) -> io::Result<()> {
     fs::create_dir_all(tree.join("etc"))?;
     fs::write(tree.join("etc/os-release"), "ID=large\n")?;
-    let mut random = File::open("/dev/urandom")?.take(LARGE);
+    let mut random = File::open("/dev/urandom")?.take(LARGE_LENGTH);
     io::copy(&mut random, &mut File::create(tree.join("noise"))?)?;
     Ok(())
 }

@@ -22,12 +22,12 @@
 mod confine;
 mod error;
 mod filter;
-mod helper;
+mod unpacker;
 mod wire;
 mod words;
 
 pub use error::UnpackError;
-pub use helper::helper_main;
+pub use unpacker::helper_main;
 
 use crate::image::{Image, ImageError};
 use crate::run::{self, Stdio3};
