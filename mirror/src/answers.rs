@@ -4,13 +4,14 @@
 //! An answer holds for [`FRESH`] at most, and only while the catalog is the
 //! same file; that is looked at for each request, in the thread that serves
 //! it, since it costs a microsecond (on a network file system it may cost more:
-//! a store is best kept on a disk of the server's own). So a new catalog and what its channels
-//! lead to are seen at once, and a version that was removed soon.
+//! a store is best kept on a disk of the server's own). So a new catalog and
+//! what its channels lead to are seen at once, and a version that was removed
+//! soon.
 //!
 //! Kept is only what exists and what all clients get alike (pages, which name
-//! the host that was asked, are provisional), under the path as
-//! it was asked for, if nothing in it is percent-encoded: nobody fills this
-//! with names of their own.
+//! the host that was asked, are provisional), under the path as it was asked
+//! for, if nothing in it is percent-encoded: nobody fills this with names of
+//! their own.
 
 use crate::holdings::{Content, Data, Found, Identity};
 use std::collections::HashMap;
@@ -58,8 +59,8 @@ impl Answers {
         holds.then(|| Arc::clone(&answer.found))
     }
 
-    /// Keeps what was found, if it may be and there is room. `catalog` was
-    /// looked at before it was found. May let go of files, which takes its time
+    /// Keeps what was found, if it may be and there is room. The catalog was
+    /// `seen` before it was found. May let go of files, which takes its time
     /// when they were removed meanwhile.
     pub(crate) fn keep(&self, path: &str, seen: Seen, found: &Arc<Found>) {
         if path.contains('%') || !may_be_kept(found) {

@@ -1,10 +1,9 @@
 //! Bodies of answers: nothing, a few bytes, or parts of a file in blocks.
 //!
 //! What is in the page cache is copied at once, or on plain TCP not at all: the
-//! kernel sends it (`sendfile`). Any other
-//! block is read on a blocking thread when the connection asks for it, so a
-//! slow disk holds up nobody else, and lives until its last byte was taken by
-//! the kernel. Blocks grow for clients that are quick to take them and shrink
+//! kernel sends it (`sendfile`). Any other block is read on a blocking thread
+//! when the connection asks for it, so a slow disk holds up nobody else, and
+//! lives until its last byte was taken by the kernel. Blocks grow for clients that are quick to take them and shrink
 //! for those that are slow, and all blocks together have a budget, above
 //! which everybody gets the smallest: ten thousand slow clients cost memory
 //! by their number times [`BLOCK_MIN`], not by the size of what they fetch.

@@ -70,9 +70,7 @@ mod tests {
 
     #[test]
     fn a_tmpfs_is_memory() {
-        let Ok(mut file) = tempfile::tempfile_in("/dev/shm") else {
-            return;
-        };
+        let mut file = tempfile::tempfile_in("/dev/shm").unwrap();
         file.write_all(&[7; 100]).unwrap();
         assert!(holds(&file, span(0, 100)));
     }

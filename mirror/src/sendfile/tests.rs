@@ -1,8 +1,10 @@
 //! What arrives is the file, or the connection ends.
 
 use super::*;
+use crate::activity::{Activity, Patience, Verdict};
 use crate::tests::noise;
 use std::io::Write as _;
+use std::time::Duration;
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -120,4 +122,23 @@ async fn a_file_that_lost_its_end_is_noticed() {
     named.as_file().set_len(400).unwrap();
     let error = write_all(&mut stream, &[&block]).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+}
+
+#[tokio::test]
+async fn a_request_is_under_way_until_its_last_block_was_taken() {
+    let (_named, file) = file(&noise(1000));
+    let (mut stream, _client) = pair().await;
+    let activity = Activity::new();
+    let flight = Some(Arc::new(activity.begin()));
+    let block = stream.outbox().post(&file, span(0, 1000), flight.clone());
+    // hyper lets go of the body as soon as it has its last buffer.
+    drop(flight);
+    let hurry = Patience {
+        head: Duration::ZERO,
+        stalled: Duration::ZERO,
+        ..Patience::default()
+    };
+    assert_eq!(activity.verdict(&hurry, false), Verdict::Stalled);
+    write_all(&mut stream, &[&block]).await.unwrap();
+    assert_eq!(activity.verdict(&hurry, false), Verdict::Idle);
 }
