@@ -150,7 +150,7 @@ fn a_journal_that_nobody_of_ours_wrote_is_refused() {
         .unwrap()
         .set_len(HUGE)
         .unwrap();
-    refused(&host, "huge", "file too large");
+    refused(&host, "huge", "larger than");
     plant(&good);
     chown(&path, Some(1000), Some(1000)).unwrap();
     refused(&host, "another owner", "belongs to user 1000");
