@@ -66,6 +66,13 @@ pub struct Record {
     pub enabled: bool,
 }
 
+impl Record {
+    /// Whether it is of this machine, whose tree is at `path`.
+    pub(crate) fn is_of(&self, machine: &MachineName, path: &Path) -> bool {
+        self.machine == *machine && self.path == path
+    }
+}
+
 /// A file that an import wrote into the tree, on top of the image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrittenFile {

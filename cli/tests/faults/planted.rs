@@ -71,6 +71,16 @@ fn changed(journal: &Value, outside: &Path) -> Vec<(&'static str, Value, &'stati
             elsewhere,
         ),
         (
+            "path of a record",
+            with("/comes/record/path", json!(outside.join("m"))),
+            elsewhere,
+        ),
+        (
+            "record of what was kept",
+            with("/before/record/machine", json!("other")),
+            elsewhere,
+        ),
+        (
             "format",
             with("/format", json!(1000)),
             "a newer hatchery is needed",
@@ -174,9 +184,12 @@ fn a_journal_that_nobody_of_ours_wrote_is_refused() {
     // What is said to be kept is only removed if it is called so.
     host.succeed(&host.import("2", true));
     let kept = host.path("state/previous/m.json");
-    let mut previous: Value = serde_json::from_slice(&fs::read(&kept).unwrap()).unwrap();
-    previous["tree"] = json!(host.path("machines/m"));
-    fs::write(&kept, serde_json::to_vec(&previous).unwrap()).unwrap();
-    refused(&host, "a machine as kept", "is not this machine's");
+    let previous: Value = serde_json::from_slice(&fs::read(&kept).unwrap()).unwrap();
+    for (pointer, path) in [("/tree", "machines/m"), ("/record/path", "outside/m")] {
+        let mut previous = previous.clone();
+        *previous.pointer_mut(pointer).unwrap() = json!(host.path(path));
+        fs::write(&kept, serde_json::to_vec(&previous).unwrap()).unwrap();
+        refused(&host, pointer, "is not this machine's");
+    }
     assert!(host.path("machines/m/etc").exists());
 }
