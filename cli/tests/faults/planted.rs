@@ -57,6 +57,11 @@ fn changed(journal: &Value, outside: &Path) -> Vec<(&'static str, Value, &'stati
             elsewhere,
         ),
         ("target with ..", with("/target", json!(above)), elsewhere),
+        (
+            "target that turns a terminal's text around",
+            with("/target", json!("/\u{202e}\u{1b}[2J")),
+            "names /\\u{202e}\\u{1b}[2J,",
+        ),
         ("hidden", with("/hidden", json!(tree)), elsewhere),
         ("hidden with ..", with("/hidden", json!(hidden)), elsewhere),
         ("another machine", with("/hidden", json!(target)), elsewhere),
