@@ -22,6 +22,10 @@ const OCTAL_MAX: u64 = 0o777_7777_7777;
 /// its end: what the kernel lists of a file (`XATTR_LIST_MAX`).
 const XATTR_NAMES_MAX: usize = 64 << 10;
 
+/// Most keywords of an entry: as many as there are names of attributes in those
+/// bytes, and what else is known.
+const KEYWORDS_MAX: usize = 10_000;
+
 /// What is used for padless base64, as libarchive writes it, and with pads.
 const BASE64: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::new(
     &base64::alphabet::STANDARD,
@@ -75,6 +79,9 @@ pub(super) fn read(pax: &[u8], size: u64) -> Result<Pax, &'static str> {
         let repeats = matches!(key, "comment" | "GNU.sparse.offset" | "GNU.sparse.numbytes");
         if !seen.insert(key) && !repeats {
             return Err("its pax header says something twice");
+        }
+        if seen.len() > KEYWORDS_MAX {
+            return Err("its pax header has more keywords than a file can have attributes");
         }
         match key {
             "path" | "GNU.sparse.name" => found.path = true,
@@ -232,9 +239,9 @@ impl Holes {
             }
             "GNU.sparse.map" => {
                 self.map = true;
-                let numbers = value.split(|b| *b == b',');
-                let numbers = numbers.map(number).collect::<Result<Vec<_>, _>>();
-                let is_paired = value.is_empty() || numbers.is_ok_and(|n| n.len() % 2 == 0);
+                let mut numbers = value.split(|b| *b == b',');
+                let count = numbers.try_fold(0, |n, text| number(text).map(|_| n + 1));
+                let is_paired = value.is_empty() || count.is_ok_and(|n: usize| n.is_multiple_of(2));
                 if !is_paired {
                     return Err("its map of holes is malformed");
                 }

@@ -6,6 +6,7 @@
 //! goes straight down and holds one sorted list of names a level. Nothing is
 //! followed, neither links nor mounts, and each directory is read once.
 
+use super::limits::allocated;
 use super::{ArchiveError, beneath};
 use crate::path::PATH_MAX;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Stat};
@@ -26,6 +27,8 @@ struct Level {
     fd: Option<OwnedFd>,
     /// Names that are still to come, the next one last.
     names: Vec<Name>,
+    /// How many there were.
+    listed: usize,
     /// Length of the directory's own path.
     path: usize,
 }
@@ -33,13 +36,17 @@ struct Level {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Name {
     /// With a `/` at its end if it is a directory's.
-    key: Vec<u8>,
+    key: Box<[u8]>,
 }
 
+/// What a name takes in its level's list until that is dropped: the list
+/// doubles as it grows.
+const PLACE: u64 = 2 * size_of::<Name>() as u64;
+
 impl Name {
-    /// What it takes, about.
+    /// What it takes besides.
     fn memory(&self) -> u64 {
-        (self.key.len() + size_of::<Self>()) as u64
+        allocated(self.key.len()) as u64
     }
 }
 
@@ -52,7 +59,7 @@ pub(super) struct Walk {
     path: Vec<u8>,
     started: bool,
     buffer: Vec<u8>,
-    /// Bytes of all names that are still to come, and how many there may be.
+    /// Memory of all names that are still to come, and how much it may be.
     held: u64,
     held_max: u64,
 }
@@ -127,6 +134,7 @@ impl Walk {
                     return self.visit(&name).map(Some);
                 }
                 None => {
+                    self.held -= PLACE * level.listed as u64;
                     self.levels.pop();
                     self.reopen()?;
                 }
@@ -147,7 +155,7 @@ impl Walk {
             let fd = self.open_beneath(name)?;
             return self.enter(fd);
         }
-        let stat = rustix::fs::statat(self.parent(), &name.key, AtFlags::SYMLINK_NOFOLLOW)
+        let stat = rustix::fs::statat(self.parent(), &*name.key, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|e| self.failed("examine", e))?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         if kind == FileType::Directory {
@@ -194,6 +202,7 @@ impl Walk {
         let names = self.read(&fd)?;
         self.levels.push(Level {
             fd: Some(fd),
+            listed: names.len(),
             names,
             path: self.path.len(),
         });
@@ -236,25 +245,29 @@ impl Walk {
                     .map_err(|e| self.failed("examine what is in", e))?;
                 kind = FileType::from_raw_mode(stat.st_mode);
             }
-            let mut key = Vec::with_capacity(name.len() + 1);
-            key.extend_from_slice(name);
-            if kind == FileType::Directory {
-                key.push(b'/');
-            }
-            let name = Name { key };
-            self.held += name.memory();
-            if self.held > self.held_max {
-                return Err(ArchiveError::TooMuch {
-                    path: self.path.clone(),
-                    what: "bytes of names in its directories",
-                    max: self.held_max,
-                });
-            }
+            let key = match kind {
+                FileType::Directory => [name, b"/"].concat(),
+                _ => name.to_vec(),
+            };
+            let name = Name { key: key.into() };
+            self.hold(PLACE + name.memory())?;
             names.push(name);
         }
         self.buffer = buffer;
         names.sort_unstable_by(|a, b| b.cmp(a));
         Ok(names)
+    }
+
+    fn hold(&mut self, bytes: u64) -> Result<(), ArchiveError> {
+        self.held += bytes;
+        if self.held <= self.held_max {
+            return Ok(());
+        }
+        Err(ArchiveError::TooMuch {
+            path: self.path.clone(),
+            what: "bytes of names in its directories",
+            max: self.held_max,
+        })
     }
 
     fn failed(&self, doing: &'static str, errno: Errno) -> ArchiveError {
