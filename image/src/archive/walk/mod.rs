@@ -6,10 +6,12 @@
 //! goes straight down and holds one sorted list of names a level. Nothing is
 //! followed, neither links nor mounts, and each directory is read once.
 
-use super::limits::allocated;
+mod names;
+
 use super::{ArchiveError, beneath};
 use crate::path::PATH_MAX;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Stat};
+use names::{Name, Names};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -17,9 +19,6 @@ use std::path::Path;
 /// Levels whose directory handles stay open; deeper trees have the upper ones
 /// opened again on the way back, as processes may often open 1,024 files.
 const LEVELS_OPEN: usize = 64;
-
-/// Buffer for directory entries, in bytes.
-const BUFFER: usize = 64 << 10;
 
 /// One directory on the way down.
 #[derive(Debug)]
@@ -33,23 +32,6 @@ struct Level {
     path: usize,
 }
 
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Name {
-    /// With a `/` at its end if it is a directory's.
-    key: Box<[u8]>,
-}
-
-/// What a name takes in its level's list until that is dropped: the list
-/// doubles as it grows.
-const PLACE: u64 = 2 * size_of::<Name>() as u64;
-
-impl Name {
-    /// What it takes besides.
-    fn memory(&self) -> u64 {
-        allocated(self.key.len()) as u64
-    }
-}
-
 /// The walk.
 #[derive(Debug)]
 pub(super) struct Walk {
@@ -58,10 +40,7 @@ pub(super) struct Walk {
     /// Path of the entry that was found last, without `./`.
     path: Vec<u8>,
     started: bool,
-    buffer: Vec<u8>,
-    /// Memory of all names that are still to come, and how much it may be.
-    held: u64,
-    held_max: u64,
+    names: Names,
 }
 
 /// What was found.
@@ -84,15 +63,13 @@ impl Walk {
             levels: Vec::new(),
             path: Vec::new(),
             started: false,
-            buffer: Vec::with_capacity(BUFFER),
-            held: 0,
-            held_max: u64::MAX,
+            names: Names::new(),
         })
     }
 
     /// The same, with an error where names take more memory than this.
     pub(super) fn holding_at_most(mut self, bytes: u64) -> Self {
-        self.held_max = bytes;
+        self.names.max = bytes;
         self
     }
 
@@ -130,11 +107,11 @@ impl Walk {
             self.path.truncate(level.path);
             match level.names.pop() {
                 Some(name) => {
-                    self.held -= name.memory();
+                    self.names.taken(&name);
                     return self.visit(&name).map(Some);
                 }
                 None => {
-                    self.held -= PLACE * level.listed as u64;
+                    self.names.dropped(level.listed);
                     self.levels.pop();
                     self.reopen()?;
                 }
@@ -199,7 +176,7 @@ impl Walk {
 
     fn enter(&mut self, fd: OwnedFd) -> Result<Found, ArchiveError> {
         let stat = rustix::fs::fstat(&fd).map_err(|e| self.failed("examine", e))?;
-        let names = self.read(&fd)?;
+        let names = self.names.read(&fd, &self.path)?;
         self.levels.push(Level {
             fd: Some(fd),
             listed: names.len(),
@@ -226,48 +203,6 @@ impl Walk {
             .map_err(|e| self.failed("open again", e))?;
         self.levels.last_mut().expect("there is one").fd = Some(fd);
         Ok(())
-    }
-
-    /// The names in a directory, sorted, the first one last.
-    fn read(&mut self, fd: &OwnedFd) -> Result<Vec<Name>, ArchiveError> {
-        let mut names = Vec::new();
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());
-        while let Some(entry) = entries.next() {
-            let entry = entry.map_err(|e| self.failed("read the directory", e))?;
-            let name = entry.file_name().to_bytes();
-            if matches!(name, b"." | b"..") {
-                continue;
-            }
-            let mut kind = entry.file_type();
-            if kind == FileType::Unknown {
-                let stat = rustix::fs::statat(fd, name, AtFlags::SYMLINK_NOFOLLOW)
-                    .map_err(|e| self.failed("examine what is in", e))?;
-                kind = FileType::from_raw_mode(stat.st_mode);
-            }
-            let key = match kind {
-                FileType::Directory => [name, b"/"].concat(),
-                _ => name.to_vec(),
-            };
-            let name = Name { key: key.into() };
-            self.hold(PLACE + name.memory())?;
-            names.push(name);
-        }
-        self.buffer = buffer;
-        names.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(names)
-    }
-
-    fn hold(&mut self, bytes: u64) -> Result<(), ArchiveError> {
-        self.held += bytes;
-        if self.held <= self.held_max {
-            return Ok(());
-        }
-        Err(ArchiveError::TooMuch {
-            path: self.path.clone(),
-            what: "bytes of names in its directories",
-            max: self.held_max,
-        })
     }
 
     fn failed(&self, doing: &'static str, errno: Errno) -> ArchiveError {
