@@ -4,20 +4,22 @@
 //! Each test prints the peak of the program's own memory, and what its group
 //! took with the page cache.
 
+mod group;
+mod library;
+
 use crate::hatchery::Ran;
 use crate::street::Street;
-use hatchery_image::archive::{PackOptions, VerifiedArchive, list, pack, unpack};
-use hatchery_image::manifest::{Archive, ArchiveFormat, Span, Unpacked};
-use hatchery_image::place::{Resolve, Root};
-use hatchery_image::{Progress, Sha256};
+use group::Group;
+use hatchery_image::Progress;
+use hatchery_image::archive::{PackOptions, pack};
+use hatchery_image::manifest::{ArchiveFormat, Unpacked};
 use hatchery_tests::lab::noise;
-use hatchery_tests::{Need, Pool, need, require, run};
+use hatchery_tests::{Need, need, require, run};
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
-use std::os::unix::fs::{FileExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// What an import may take, in bytes.
@@ -32,78 +34,6 @@ const LIMITS: Unpacked = Unpacked {
 /// Parts with data of a file whose map has as many parts as an archive may say,
 /// 10,000: tar adds its end.
 const EXTENTS: u64 = 9999;
-
-/// A memory cgroup below the one of this process.
-struct Group {
-    path: PathBuf,
-    peak: &'static str,
-}
-
-impl Group {
-    /// None where this host lets nobody make one.
-    fn new(max: u64) -> Option<Self> {
-        let membership = fs::read_to_string("/proc/self/cgroup").unwrap();
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("hatchery-memory-{}-{count}", std::process::id());
-        let own = |line: &str| {
-            line.rsplit(':')
-                .next()
-                .unwrap()
-                .trim_start_matches('/')
-                .to_owned()
-        };
-        for line in membership.lines() {
-            let is_old = line.contains(":memory:");
-            let (root, limit, peak) = match line {
-                _ if is_old => (
-                    "/sys/fs/cgroup/memory",
-                    "memory.limit_in_bytes",
-                    "memory.max_usage_in_bytes",
-                ),
-                _ if line.starts_with("0::") => ("/sys/fs/cgroup", "memory.max", "memory.peak"),
-                _ => continue,
-            };
-            let path = Path::new(root).join(own(line)).join(&name);
-            // On hybrid hosts the mount itself is a plain folder.
-            let is_group = path.with_file_name("cgroup.procs").exists();
-            if !is_group || fs::create_dir(&path).is_err() {
-                continue;
-            }
-            let group = Self { path, peak };
-            // Without swap, so that what does not fit is seen.
-            let _ = fs::write(group.path.join("memory.swap.max"), "0");
-            if fs::write(group.path.join(limit), max.to_string()).is_ok() {
-                return Some(group);
-            }
-        }
-        None
-    }
-
-    fn peak(&self) -> u64 {
-        let text = fs::read_to_string(self.path.join(self.peak)).unwrap_or_default();
-        text.trim().parse().unwrap_or(0)
-    }
-
-    /// Whether the kernel killed what was in it.
-    fn killed(&self) -> bool {
-        let events = ["memory.events", "memory.oom_control"]
-            .map(|name| fs::read_to_string(self.path.join(name)).unwrap_or_default());
-        let count = |line: &str| line.strip_prefix("oom_kill ").is_some_and(|n| n != "0");
-        events.iter().flat_map(|text| text.lines()).any(count)
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        for _ in 0..100 {
-            if fs::remove_dir(&self.path).is_ok() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
 
 /// Imports in a group of that size.
 #[expect(clippy::print_stdout, reason = "it is a figure of the test")]
@@ -422,145 +352,4 @@ fn a_file_of_ten_thousand_holes_and_bombs() {
         ArchiveFormat::TarZst,
         "bytes of headers",
     );
-}
-
-/// The most memory that this process took while `work` ran, in bytes; a test
-/// has a process to itself.
-#[expect(clippy::print_stdout, reason = "it is a figure of the test")]
-fn peak<T>(name: &str, work: impl FnOnce() -> T) -> (T, u64) {
-    // Forgets what making the input took.
-    fs::write("/proc/self/clear_refs", "5").unwrap();
-    let result = work();
-    let own = highest(&fs::read_to_string("/proc/self/status").unwrap()) << 10;
-    println!("{name}: {} MiB of this process", own >> 20);
-    (result, own)
-}
-
-/// A tree that fills each of the limits of a list nearly: names that are still
-/// to come, names of files that have several, and what does not compress.
-#[test]
-fn a_list_of_the_worst_tree() {
-    if !require(&[Need::Root]) {
-        return;
-    }
-    let memory = Pool::tmpfs(1 << 30);
-    let at = |name: &str| memory.path().join("tree").join(name);
-    for folder in ["a", "b", "c"] {
-        fs::create_dir_all(at(folder)).unwrap();
-    }
-    // Some 20 MiB of targets, compressed: their letters are 64.
-    for (n, target) in noise(26_000 * 1000).chunks(1000).enumerate() {
-        let letters = target.iter().map(|b| char::from(b'0' + (b & 0x3f)));
-        let target: String = letters.collect();
-        symlink(target, at(&format!("a/{n}"))).unwrap();
-    }
-    for n in 0..120_000 {
-        let first = at(&format!("b/{n}"));
-        File::create(&first).unwrap();
-        fs::hard_link(first, at(&format!("c/{n}"))).unwrap();
-    }
-    // They are read before all the others, and come last.
-    for n in 0..245_000 {
-        symlink("x", at(&format!("d{n}"))).unwrap();
-    }
-    let tree = memory.path().join("tree");
-    let (listed, own) = peak("the worst list", || list(&tree, &Progress::silent()));
-    let (table, skeleton) = listed.unwrap();
-    let length = table.len() + skeleton.len();
-    assert!(length > 24 << 20, "{length}");
-    assert!(own < MAX, "{} MiB", own >> 20);
-}
-
-/// As large as the headers of an entry may be, so often that each thread has
-/// some at any time, in frames of which one fits for each of them.
-#[test]
-fn headers_of_a_megabyte_for_each_of_many_threads() {
-    if !require(&[Need::Root]) {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("tar.zst");
-    let archive = framed(&path, 64, &|frame| {
-        let mut tar = Vec::new();
-        for part in 0..4 {
-            let records = records(["HATCHERY", "LIBARCHIVE.xattr"][part % 2]);
-            tar.extend(header("pax", b'x', records.len() as u64, ""));
-            tar.extend(&records);
-            tar.resize(tar.len().next_multiple_of(512), 0);
-            tar.extend(header(&format!("{frame}-{part}"), b'5', 0, ""));
-        }
-        tar
-    });
-    let tree = folder.path().join("tree");
-    fs::create_dir(&tree).unwrap();
-    let archive = VerifiedArchive::verify(File::open(&path).unwrap(), &archive).unwrap();
-    let root = Root::open(&tree, Resolve::Beneath).unwrap();
-    let (unpacked, own) = peak("headers for 8 threads", || {
-        unpack(&archive, &root, &LIMITS, 8, &Progress::silent())
-    });
-    unpacked.unwrap();
-    assert!(own < MAX, "{} MiB", own >> 20);
-}
-
-/// Almost a megabyte of pax records that are read and passed over, with almost
-/// as many keywords as there may be.
-fn records(vendor: &str) -> Vec<u8> {
-    let record = |n| {
-        let keyword = format!("{vendor}.{n:0>20}");
-        let value = "x".repeat(103 - "103 =\n".len() - keyword.len());
-        format!("103 {keyword}={value}\n")
-    };
-    (0..9900).map(record).collect::<String>().into_bytes()
-}
-
-/// Writes an archive of these frames with a table of contents of no entries,
-/// which is all that unpacking reads of it.
-fn framed(path: &Path, count: usize, part: &dyn Fn(usize) -> Vec<u8>) -> Archive {
-    let (mut bytes, mut frames, mut size) = (Vec::new(), Vec::new(), 0);
-    for index in 0..count {
-        let mut tar = part(index);
-        if index + 1 == count {
-            tar.extend([0; 1024]);
-        }
-        let frame = zstd::bulk::compress(&tar, 1).unwrap();
-        number(&mut frames, frame.len() as u64);
-        number(&mut frames, tar.len() as u64);
-        frames.push(0);
-        frames.extend(Sha256::of(&frame).as_bytes());
-        bytes.extend(frame);
-        size += tar.len() as u64;
-    }
-    let mut table = b"hatchery toc 1\n".to_vec();
-    number(&mut table, count as u64);
-    table.extend(frames);
-    number(&mut table, size);
-    table.extend(Sha256::of(b"").as_bytes());
-    table.push(0);
-    let table = zstd::bulk::compress(&table, 1).unwrap();
-    bytes.extend(0x184d_2a5a_u32.to_le_bytes());
-    bytes.extend((table.len() as u32).to_le_bytes());
-    let toc = Span {
-        offset: bytes.len() as u64,
-        length: table.len() as u64,
-        sha256: Sha256::of(&table),
-    };
-    bytes.extend(table);
-    fs::write(path, &bytes).unwrap();
-    Archive {
-        file: "tar.zst".parse().unwrap(),
-        format: ArchiveFormat::TarZst,
-        size: bytes.len() as u64,
-        sha256: Sha256::of(&bytes),
-        toc: Some(toc),
-        skeleton: None,
-    }
-}
-
-/// LEB128.
-fn number(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
