@@ -10,7 +10,7 @@ use crate::exit::{self, Code};
 use crate::progress::{self, Style};
 use crate::{environment, hint};
 use anyhow::Context as _;
-use hatchery_image::Progress;
+use hatchery_image::{Progress, shown};
 use indicatif::MultiProgress;
 use serde::Serialize;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
@@ -140,7 +140,7 @@ impl Terminal {
     ) -> anyhow::Result<()> {
         match &self.style {
             Style::Json => self.raw(json_line(&Last::Result { result })?.as_bytes()),
-            _ => self.raw(human(result).as_bytes()),
+            _ => self.raw(shown::lines(&human(result)).as_bytes()),
         }
     }
 
@@ -154,7 +154,7 @@ impl Terminal {
         };
         let ask = || -> io::Result<bool> {
             let mut stderr = io::stderr().lock();
-            write!(stderr, "{text}\n{question}")?;
+            write!(stderr, "{}\n{question}", shown::lines(text))?;
             stderr.flush()?;
             let mut answer = String::new();
             io::stdin().lock().take(ANSWER_MAX).read_line(&mut answer)?;
@@ -207,11 +207,12 @@ impl Terminal {
             let _ = line.and_then(|line| self.raw(line.as_bytes()));
             return;
         }
+        let message = shown::lines(message);
         let mut text = format!("{} {message}\n", label::error(self.color));
         for cause in causes {
             text.push_str(&format!(
                 "  because: {}\n",
-                cause.replace('\n', "\n           ")
+                shown::lines(cause).replace('\n', "\n           ")
             ));
         }
         if let Some(hint) = hint {

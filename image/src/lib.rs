@@ -26,6 +26,7 @@ pub mod progress;
 pub mod run;
 pub mod settings;
 pub mod shelf;
+pub mod shown;
 #[cfg(feature = "sign")]
 pub mod signer;
 pub mod succession;

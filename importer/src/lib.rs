@@ -26,6 +26,7 @@ pub mod lock;
 mod machined;
 pub mod machines;
 pub mod network;
+mod own_file;
 pub mod places;
 pub mod pool;
 mod quota;

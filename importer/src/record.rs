@@ -1,6 +1,7 @@
 //! `/var/lib/hatchery/machines/NAME.json`: what was imported under a name.
 //! Written last, so a machine with a record was imported whole.
 
+use crate::own_file;
 use hatchery_image::durable::{self, DurableError};
 use hatchery_image::settings::Host0;
 use hatchery_image::{
@@ -63,6 +64,13 @@ pub struct Record {
     /// before it is enabled, so that no unit is forgotten.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub enabled: bool,
+}
+
+impl Record {
+    /// Whether it is of this machine, whose tree is at `path`.
+    pub(crate) fn is_of(&self, machine: &MachineName, path: &Path) -> bool {
+        self.machine == *machine && self.path == path
+    }
 }
 
 /// A file that an import wrote into the tree, on top of the image.
@@ -155,18 +163,8 @@ impl Records {
             path: path.clone(),
             source,
         };
-        match fs::metadata(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(failed(e)),
-            Ok(stat) if stat.len() > RECORD_MAX => {
-                return Err(failed(io::ErrorKind::FileTooLarge.into()));
-            }
-            Ok(_) => (),
-        }
-        let bytes = match fs::read(&path) {
-            // Removed meanwhile.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            result => result.map_err(failed)?,
+        let Some(bytes) = own_file::read(&path, RECORD_MAX).map_err(failed)? else {
+            return Ok(None);
         };
         let record: Record =
             serde_json::from_slice(&bytes).map_err(|source| RecordError::Json {

@@ -8,7 +8,7 @@ use crate::lock::{self, LockError};
 use crate::machines::{Machines, MachinesError};
 use crate::places::Places;
 use crate::settings;
-use hatchery_image::{ImageName, MachineName, Version};
+use hatchery_image::{ImageName, MachineName, Version, shown};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,10 @@ pub enum RollbackError {
         name: MachineName,
     },
     /// What was kept is gone.
-    #[error("{path} is gone, which was kept of {name}; import the version that you want")]
+    #[error(
+        "{} is gone, which was kept of {name}; import the version that you want",
+        shown::path(path)
+    )]
     Gone {
         /// The machine.
         name: MachineName,

@@ -11,13 +11,13 @@
 //! [`crate::repository`] warns where machines tell that there must have been
 //! one.
 
+use crate::own_file;
 use crate::repository::Refused;
 use hatchery_image::catalog::{Catalog, Seen};
 use hatchery_image::durable::{self, DirectoryLock, DurableError};
 use hatchery_image::succession::{Followed, Succession};
 use hatchery_image::{Sha256, Verified};
 use serde::de::DeserializeOwned;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -139,15 +139,9 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StateError> {
         path: path.to_owned(),
         source,
     };
-    match fs::metadata(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(failed(e)),
-        Ok(stat) if stat.len() > SEEN_MAX => {
-            return Err(failed(io::ErrorKind::FileTooLarge.into()));
-        }
-        Ok(_) => (),
-    }
-    let bytes = fs::read(path).map_err(failed)?;
+    let Some(bytes) = own_file::read(path, SEEN_MAX).map_err(failed)? else {
+        return Ok(None);
+    };
     serde_json::from_slice(&bytes)
         .map(Some)
         .map_err(|source| StateError::Damaged {

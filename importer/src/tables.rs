@@ -14,12 +14,13 @@
 
 use crate::hold::Hold;
 use crate::listing::{LISTING_MAX, Listing};
+use crate::own_file;
 use hatchery_image::durable::{self, DurableError, Existing, Staging};
 use hatchery_image::manifest::{MANIFEST_MAX, ManifestError, Span};
 use hatchery_image::{Manifest, Sha256};
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Names of the files.
@@ -241,17 +242,7 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TablesE
 
 /// The bytes of a file, if there is one.
 fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>, TablesError> {
-    let file = match File::open(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(failed("open", path))?,
-    };
-    let mut bytes = Vec::new();
-    let read = file.take(max + 1).read_to_end(&mut bytes);
-    read.map_err(failed("read", path))?;
-    if bytes.len() as u64 > max {
-        return Err(failed("read", path)(io::ErrorKind::FileTooLarge.into()));
-    }
-    Ok(Some(bytes))
+    own_file::read(path, max).map_err(failed("read", path))
 }
 
 fn read_span(path: &Path, span: &Span) -> Result<Option<Vec<u8>>, TablesError> {

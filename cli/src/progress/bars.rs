@@ -5,6 +5,7 @@ use super::is_announcement;
 use super::tally::{Tally, name};
 use crate::terminal::label;
 use hatchery_image::progress::{Event, Stage, Unit};
+use hatchery_image::shown;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -49,14 +50,16 @@ pub(crate) fn report(
                 }
             }
             Event::Message { stage, text } if verbose || is_announcement(stage) => {
-                say(format!("{:>10}  {text}", name(stage)));
+                say(format!("{:>10}  {}", name(stage), shown::lines(&text)));
             }
             Event::Message { stage, text } => {
                 if let Some(bar) = bars.get(&stage) {
-                    bar.set_message(text);
+                    bar.set_message(shown::text(&text));
                 }
             }
-            Event::Warning { text } => say(format!("{} {text}", label::warning(color))),
+            Event::Warning { text } => {
+                say(format!("{} {}", label::warning(color), shown::lines(&text)))
+            }
             Event::End { stage } => {
                 let Some(count) = tally.end(stage) else {
                     return;

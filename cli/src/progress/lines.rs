@@ -5,6 +5,7 @@ use super::is_announcement;
 use super::tally::{Count, Tally, name};
 use crate::terminal::label;
 use hatchery_image::progress::{Event, Stage};
+use hatchery_image::shown;
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Mutex;
@@ -70,11 +71,11 @@ fn line<W>(lines: &mut Lines<W>, event: &Event, verbose: bool, color: bool) -> O
 }
 
 fn show(stage: Stage, text: &str) -> String {
-    format!("{:>10}  {text}", name(stage))
+    format!("{:>10}  {}", name(stage), shown::lines(text))
 }
 
 fn warning(text: &str, color: bool) -> String {
-    format!("{} {text}", label::warning(color))
+    format!("{} {}", label::warning(color), shown::lines(text))
 }
 
 /// Writes warnings to `to` and nothing else.
@@ -115,7 +116,7 @@ mod tests {
         let running = progress.begin(Stage::Download, Some(2048), Unit::Bytes);
         running.advance(2048);
         running.message("a mirror was slow");
-        progress.warn("the catalog expires in two days");
+        progress.warn("the catalog expires in two days\u{202e}");
         drop(running);
         let bytes = shared.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -143,7 +144,8 @@ mod tests {
     }
 
     #[test]
-    fn quiet_still_warns() {
-        assert_eq!(text(true), "warning: the catalog expires in two days\n");
+    fn quiet_still_warns_and_nothing_steers_the_terminal() {
+        let warning = "warning: the catalog expires in two days\\u{202e}\n";
+        assert_eq!(text(true), warning);
     }
 }

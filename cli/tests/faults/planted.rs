@@ -57,6 +57,11 @@ fn changed(journal: &Value, outside: &Path) -> Vec<(&'static str, Value, &'stati
             elsewhere,
         ),
         ("target with ..", with("/target", json!(above)), elsewhere),
+        (
+            "target that turns a terminal's text around",
+            with("/target", json!("/\u{202e}\u{1b}[2J")),
+            "names /\\u{202e}\\u{1b}[2J,",
+        ),
         ("hidden", with("/hidden", json!(tree)), elsewhere),
         ("hidden with ..", with("/hidden", json!(hidden)), elsewhere),
         ("another machine", with("/hidden", json!(target)), elsewhere),
@@ -68,6 +73,16 @@ fn changed(journal: &Value, outside: &Path) -> Vec<(&'static str, Value, &'stati
         (
             "record",
             with("/goes/record/machine", json!("other")),
+            elsewhere,
+        ),
+        (
+            "path of a record",
+            with("/comes/record/path", json!(outside.join("m"))),
+            elsewhere,
+        ),
+        (
+            "record of what was kept",
+            with("/before/record/machine", json!("other")),
             elsewhere,
         ),
         (
@@ -150,7 +165,7 @@ fn a_journal_that_nobody_of_ours_wrote_is_refused() {
         .unwrap()
         .set_len(HUGE)
         .unwrap();
-    refused(&host, "huge", "file too large");
+    refused(&host, "huge", "larger than");
     plant(&good);
     chown(&path, Some(1000), Some(1000)).unwrap();
     refused(&host, "another owner", "belongs to user 1000");
@@ -174,9 +189,12 @@ fn a_journal_that_nobody_of_ours_wrote_is_refused() {
     // What is said to be kept is only removed if it is called so.
     host.succeed(&host.import("2", true));
     let kept = host.path("state/previous/m.json");
-    let mut previous: Value = serde_json::from_slice(&fs::read(&kept).unwrap()).unwrap();
-    previous["tree"] = json!(host.path("machines/m"));
-    fs::write(&kept, serde_json::to_vec(&previous).unwrap()).unwrap();
-    refused(&host, "a machine as kept", "is not this machine's");
+    let previous: Value = serde_json::from_slice(&fs::read(&kept).unwrap()).unwrap();
+    for (pointer, path) in [("/tree", "machines/m"), ("/record/path", "outside/m")] {
+        let mut previous = previous.clone();
+        *previous.pointer_mut(pointer).unwrap() = json!(host.path(path));
+        fs::write(&kept, serde_json::to_vec(&previous).unwrap()).unwrap();
+        refused(&host, pointer, "is not this machine's");
+    }
     assert!(host.path("machines/m/etc").exists());
 }

@@ -41,10 +41,10 @@ pub const LISTED_MAX: u64 = 32 << 20;
 /// hours.
 pub const HOLES_LISTED_MAX: u64 = 64 << 30;
 
-/// Bytes of names that are in memory while a tree is listed: those that are
-/// still to come in the directories that the walk is in …
+/// Memory for names while a tree is listed, in bytes: for those that are still
+/// to come in the directories that the walk is in …
 pub const NAMES_MAX: u64 = 24 << 20;
-/// … and those of files that have several names.
+/// … and for those of files that have several names.
 pub const LINKED_MAX: u64 = 16 << 20;
 
 /// Tar bytes beyond the contents of files: so many for each entry …
@@ -64,6 +64,13 @@ pub(super) const TABLE_WINDOW_LOG_MAX: u32 = 24;
 
 /// Memory of an xz decoder with all its threads, in bytes. `xz -9` needs 65 MiB.
 pub const XZ_MEMORY_MAX: u64 = 68 << 20;
+
+/// What the memory allocator takes for a piece of so many bytes: glibc's adds
+/// eight, and gives out multiples of 16 from 32 on.
+pub(super) const fn allocated(bytes: usize) -> usize {
+    let whole = (bytes + 8).next_multiple_of(16);
+    if whole < 32 { 32 } else { whole }
+}
 
 /// Counts what entries make, across threads, and refuses what is too much.
 #[derive(Debug)]

@@ -157,9 +157,7 @@ pub(super) fn describe(member: &Member, now: Timestamp) -> Certificate {
 
 /// A user id as it can be shown.
 fn shown(user_id: &[u8]) -> String {
-    let text = String::from_utf8_lossy(user_id);
-    let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    text.chars().map(plain).collect()
+    crate::shown::text(&String::from_utf8_lossy(user_id))
 }
 
 fn state(valid: openpgp::Result<ValidCert<'_>>) -> CertificateState {

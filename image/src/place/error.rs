@@ -1,5 +1,7 @@
 //! Why an entry could not be created. Every variant names the entry.
 
+pub use crate::shown::bytes as shown;
+
 use rustix::io::Errno;
 use std::io;
 use std::path::PathBuf;
@@ -117,22 +119,6 @@ pub enum PlaceError {
         #[source]
         source: io::Error,
     },
-}
-
-/// Longest part of a path that a message shows, in bytes.
-const SHOWN_MAX: usize = 300;
-
-/// A path in a message: bytes that are not printable are escaped.
-#[must_use]
-pub fn shown(path: &[u8]) -> String {
-    if path.len() > SHOWN_MAX {
-        let (head, _) = path.split_at(SHOWN_MAX);
-        return format!("{}… ({} bytes)", shown(head), path.len());
-    }
-    match std::str::from_utf8(path) {
-        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
-        _ => path.escape_ascii().to_string(),
-    }
 }
 
 /// For `map_err` after a system call on an entry.

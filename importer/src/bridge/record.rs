@@ -3,6 +3,7 @@
 //! ended.
 
 use super::BridgeError;
+use crate::own_file;
 use hatchery_image::settings::{Bridge, IpPrefix};
 use hatchery_image::{Sha256, durable};
 use serde::{Deserialize, Serialize};
@@ -90,14 +91,9 @@ fn read(path: &Path) -> Result<Option<BridgeRecord>, BridgeError> {
         path: path.to_owned(),
         source,
     };
-    match fs::metadata(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Ok(stat) if stat.len() > RECORD_MAX => {
-            return Err(failed(io::ErrorKind::FileTooLarge.into()));
-        }
-        result => result.map_err(failed)?,
+    let Some(bytes) = own_file::read(path, RECORD_MAX).map_err(failed)? else {
+        return Ok(None);
     };
-    let bytes = fs::read(path).map_err(failed)?;
     let record: BridgeRecord =
         serde_json::from_slice(&bytes).map_err(|e| failed(io::Error::other(e)))?;
     if record.format > FORMAT {

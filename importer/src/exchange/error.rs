@@ -4,6 +4,7 @@ use crate::record::RecordError;
 use crate::settings::SettingsError;
 use hatchery_image::MachineName;
 use hatchery_image::durable::DurableError;
+use hatchery_image::shown;
 use std::io;
 use std::path::PathBuf;
 
@@ -40,8 +41,9 @@ pub enum ExchangeError {
     },
     /// What was begun or kept is not of this place.
     #[error(
-        "what was begun with {name}, or is kept of it, names {path}, which is not this machine's; if it is of another \
-         machines directory or settings folder, name that with --machines and --nspawn"
+        "what was begun with {name}, or is kept of it, names {}, which is not this machine's; if it is of another \
+         machines directory or settings folder, name that with --machines and --nspawn",
+        shown::path(path)
     )]
     Elsewhere {
         /// The machine.
@@ -61,4 +63,19 @@ pub enum ExchangeError {
     /// The settings cannot be read or written.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_journal_names_steers_no_terminal() {
+        let error = ExchangeError::Elsewhere {
+            name: "web".parse().unwrap(),
+            path: "/m/\u{202e}\x1b[2J".into(),
+        };
+        let text = error.to_string();
+        assert!(text.contains("/m/\\u{202e}\\u{1b}[2J,"), "{text}");
+    }
 }

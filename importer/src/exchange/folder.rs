@@ -1,17 +1,15 @@
 //! A folder of the state folder with a JSON file a machine: written durably,
-//! and read only if it is a regular file of ours. It knows nothing of what the
-//! files say.
+//! and read as [`own_file`] does. It knows nothing of what the files say.
 
 use super::ExchangeError;
+use crate::own_file;
 use hatchery_image::MachineName;
 use hatchery_image::durable;
-use rustix::fs::{FileType, Mode, OFlags};
-use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 
 /// Newest `format` that this program reads, and that of journals; the second
 /// one says when a tree was made.
@@ -48,7 +46,7 @@ impl Folder {
             path: path.clone(),
             source,
         };
-        let Some(bytes) = read(&path).map_err(failed)? else {
+        let Some(bytes) = own_file::read(&path, FILE_MAX).map_err(failed)? else {
             return Ok(None);
         };
         let json = |source| ExchangeError::Json {
@@ -110,33 +108,4 @@ impl Folder {
         names.sort();
         Ok(names)
     }
-}
-
-/// The bytes of a file, if there is one: a regular file of ours. It may have
-/// been removed meanwhile, by whoever works on the machine and has finished.
-fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    // A FIFO is not waited for.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::open(path, flags, Mode::empty()) {
-        Err(Errno::NOENT) => return Ok(None),
-        Err(Errno::LOOP) => return Err(io::Error::other("it is a symbolic link")),
-        opened => File::from(opened?),
-    };
-    let stat = rustix::fs::fstat(&file)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    if stat.st_uid != rustix::process::geteuid().as_raw() {
-        let text = format!(
-            "it belongs to user {}, who may say nothing here",
-            stat.st_uid
-        );
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
-    }
-    let mut bytes = Vec::new();
-    file.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > FILE_MAX {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(Some(bytes))
 }

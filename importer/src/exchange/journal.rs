@@ -89,8 +89,11 @@ impl Journal {
         }
         let records = [&self.comes.record, &self.goes.record];
         let mut records = records.into_iter().flatten();
-        if let Some(other) = records.find(|record| record.machine != *name) {
+        if let Some(other) = records.find(|record| !record.is_of(name, &self.target)) {
             return Err(elsewhere(&other.path));
+        }
+        if let Some(before) = &self.before {
+            before.check(name)?;
         }
         match &self.settings {
             Some(path) if *path != places.settings_of(name) => Err(elsewhere(path)),

@@ -28,6 +28,25 @@ pub struct Previous {
     pub since: Timestamp,
 }
 
+impl Previous {
+    /// Whether it is one of this machine: its tree is called as a kept one, and
+    /// its record is of the tree that it was.
+    pub(super) fn check(&self, name: &MachineName) -> Result<(), ExchangeError> {
+        let elsewhere = |path: &Path| ExchangeError::Elsewhere {
+            name: name.clone(),
+            path: path.to_owned(),
+        };
+        if !is_kept_name(&self.tree, name) {
+            return Err(elsewhere(&self.tree));
+        }
+        let target = self.tree.with_file_name(name.as_str());
+        match &self.record {
+            Some(record) if !record.is_of(name, &target) => Err(elsewhere(&record.path)),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The folder of previous generations.
 pub(crate) struct PreviousOnes(Folder);
 
@@ -37,16 +56,13 @@ impl PreviousOnes {
     }
 
     /// # Errors
-    /// It cannot be read, or names a tree that is called as no kept one is.
+    /// It cannot be read, or is not of this machine.
     pub(crate) fn find(&self, name: &MachineName) -> Result<Option<Previous>, ExchangeError> {
         let found: Option<Previous> = self.0.find(name)?;
-        match found {
-            Some(previous) if !is_kept_name(&previous.tree, name) => {
-                let (name, path) = (name.clone(), previous.tree);
-                Err(ExchangeError::Elsewhere { name, path })
-            }
-            found => Ok(found),
+        if let Some(previous) = &found {
+            previous.check(name)?;
         }
+        Ok(found)
     }
 
     pub(crate) fn write(

@@ -1,6 +1,7 @@
 //! Why an archive could not be unpacked.
 
-use super::{SILENCE_MAX, words};
+use super::patience::SILENCE_MAX;
+use super::words;
 use crate::run::RunError;
 use hatchery_image::progress::Interrupted;
 use std::io;

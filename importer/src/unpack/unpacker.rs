@@ -17,7 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How often it says that it lives: one that was stopped is waited for
-/// ([`super::SILENCE_MAX`]), and no longer.
+/// ([`super::patience::SILENCE_MAX`]), and no longer.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 /// What the hidden subcommand does that an import names as its helper. Its

@@ -5,29 +5,20 @@
 //! so: the helper, so that a message is never too long to be sent, and
 //! whoever listens to it, because it might not.
 
+use hatchery_image::shown;
+
 /// Longest text, in bytes: what an error says of two long paths.
 pub(super) const TEXT_MAX: usize = 3 << 10;
 
 /// Most messages of one error: its own and those of its causes.
 pub(super) const CAUSES_MAX: usize = 8;
 
-/// A text without what is not printed (control characters, and those that
-/// change the direction of others), and cut where it is too long.
+/// A text as it may be shown, and cut where it is too long.
 pub(super) fn plain(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        let before = out.len();
-        let escaped = c.escape_debug();
-        if escaped.len() == 1 || matches!(c, '"' | '\'' | '\\') {
-            out.push(c);
-        } else {
-            out.extend(escaped);
-        }
-        if out.len() > TEXT_MAX {
-            out.truncate(before);
-            out.push('…');
-            break;
-        }
+    let mut out = shown::text(text);
+    if out.len() > TEXT_MAX {
+        out.truncate(out.floor_char_boundary(TEXT_MAX));
+        out.push('…');
     }
     out
 }
@@ -46,24 +37,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_steers_a_terminal_is_left() {
-        let bad = "a\x1b]0;title\x07b\r\nc\u{202e}d\u{9b}2J\u{feff}";
-        let shown = plain(bad);
-        assert_eq!(
-            shown,
-            "a\\u{1b}]0;title\\u{7}b\\r\\nc\\u{202e}d\\u{9b}2J\\u{feff}"
-        );
-        assert!(!shown.contains(char::is_control));
-        for good in [
-            "usr/bin/\"x y\" isn't there",
-            "a\\x1b is escaped once",
-            "Größe 日本 …",
-        ] {
-            assert_eq!(plain(good), good);
-        }
-    }
-
-    #[test]
     fn what_is_long_is_cut_once() {
         for text in ["x".repeat(1 << 20), "é\x1b\"".repeat(1 << 18)] {
             let cut = plain(&text);
@@ -72,6 +45,7 @@ mod tests {
         }
         let fits = "x".repeat(TEXT_MAX);
         assert_eq!(plain(&fits), fits);
+        assert_eq!(plain("a\x1b\u{202e}"), "a\\u{1b}\\u{202e}");
         assert_eq!(plain_chain(&vec![fits; 100]).len(), CAUSES_MAX);
     }
 }

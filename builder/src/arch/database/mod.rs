@@ -256,7 +256,7 @@ impl Reading {
 
 /// What of a path an error shows.
 fn shown(path: &str) -> String {
-    path.chars().take(300).collect()
+    hatchery_image::shown::bytes(path.as_bytes())
 }
 
 #[cfg(test)]

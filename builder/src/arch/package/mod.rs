@@ -108,5 +108,5 @@ fn is_plain(path: &[u8]) -> bool {
 
 /// A path for people.
 pub(super) fn shown(path: &[u8]) -> String {
-    format!("/{}", String::from_utf8_lossy(path))
+    format!("/{}", hatchery_image::shown::bytes(path))
 }

@@ -132,5 +132,5 @@ impl From<Gone> for UnpackError {
 
 /// A path for people.
 pub(super) fn shown(path: &[u8]) -> String {
-    format!("/{}", String::from_utf8_lossy(path))
+    format!("/{}", hatchery_image::shown::bytes(path))
 }

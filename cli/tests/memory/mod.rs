@@ -4,8 +4,12 @@
 //! Each test prints the peak of the program's own memory, and what its group
 //! took with the page cache.
 
+mod group;
+mod library;
+
 use crate::hatchery::Ran;
 use crate::street::Street;
+use group::Group;
 use hatchery_image::Progress;
 use hatchery_image::archive::{PackOptions, pack};
 use hatchery_image::manifest::{ArchiveFormat, Unpacked};
@@ -14,9 +18,8 @@ use hatchery_tests::{Need, need, require, run};
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// What an import may take, in bytes.
@@ -31,78 +34,6 @@ const LIMITS: Unpacked = Unpacked {
 /// Parts with data of a file whose map has as many parts as an archive may say,
 /// 10,000: tar adds its end.
 const EXTENTS: u64 = 9999;
-
-/// A memory cgroup below the one of this process.
-struct Group {
-    path: PathBuf,
-    peak: &'static str,
-}
-
-impl Group {
-    /// None where this host lets nobody make one.
-    fn new(max: u64) -> Option<Self> {
-        let membership = fs::read_to_string("/proc/self/cgroup").unwrap();
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("hatchery-memory-{}-{count}", std::process::id());
-        let own = |line: &str| {
-            line.rsplit(':')
-                .next()
-                .unwrap()
-                .trim_start_matches('/')
-                .to_owned()
-        };
-        for line in membership.lines() {
-            let is_old = line.contains(":memory:");
-            let (root, limit, peak) = match line {
-                _ if is_old => (
-                    "/sys/fs/cgroup/memory",
-                    "memory.limit_in_bytes",
-                    "memory.max_usage_in_bytes",
-                ),
-                _ if line.starts_with("0::") => ("/sys/fs/cgroup", "memory.max", "memory.peak"),
-                _ => continue,
-            };
-            let path = Path::new(root).join(own(line)).join(&name);
-            // On hybrid hosts the mount itself is a plain folder.
-            let is_group = path.with_file_name("cgroup.procs").exists();
-            if !is_group || fs::create_dir(&path).is_err() {
-                continue;
-            }
-            let group = Self { path, peak };
-            // Without swap, so that what does not fit is seen.
-            let _ = fs::write(group.path.join("memory.swap.max"), "0");
-            if fs::write(group.path.join(limit), max.to_string()).is_ok() {
-                return Some(group);
-            }
-        }
-        None
-    }
-
-    fn peak(&self) -> u64 {
-        let text = fs::read_to_string(self.path.join(self.peak)).unwrap_or_default();
-        text.trim().parse().unwrap_or(0)
-    }
-
-    /// Whether the kernel killed what was in it.
-    fn killed(&self) -> bool {
-        let events = ["memory.events", "memory.oom_control"]
-            .map(|name| fs::read_to_string(self.path.join(name)).unwrap_or_default());
-        let count = |line: &str| line.strip_prefix("oom_kill ").is_some_and(|n| n != "0");
-        events.iter().flat_map(|text| text.lines()).any(count)
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        for _ in 0..100 {
-            if fs::remove_dir(&self.path).is_ok() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
 
 /// Imports in a group of that size.
 #[expect(clippy::print_stdout, reason = "it is a figure of the test")]
@@ -127,13 +58,7 @@ fn import(name: &str, street: &Street) -> Option<Ran> {
     let status = format!("/proc/{}/status", child.id());
     let mut own = 0;
     while child.try_wait().unwrap().is_none() {
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find(|line| line.starts_with("VmHWM:"));
-        let now = line.and_then(|line| line.split_whitespace().nth(1));
-        own = now
-            .and_then(|n| n.parse::<u64>().ok())
-            .unwrap_or(0)
-            .max(own);
+        own = highest(&fs::read_to_string(&status).unwrap_or_default()).max(own);
         std::thread::sleep(Duration::from_millis(5));
     }
     let ran = crate::hatchery::ran(&child.wait_with_output().unwrap());
@@ -145,6 +70,13 @@ fn import(name: &str, street: &Street) -> Option<Ran> {
     assert!(!group.killed(), "{name}: killed");
     assert!(own << 10 < MAX, "{name}: {} MiB", own >> 10);
     Some(ran)
+}
+
+/// The most memory that a process had, in KiB, by its `status`.
+fn highest(status: &str) -> u64 {
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let number = line.and_then(|line| line.split_whitespace().nth(1));
+    number.and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
 /// Imports a file as an archive; it must end well.

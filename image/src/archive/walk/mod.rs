@@ -6,9 +6,12 @@
 //! goes straight down and holds one sorted list of names a level. Nothing is
 //! followed, neither links nor mounts, and each directory is read once.
 
+mod names;
+
 use super::{ArchiveError, beneath};
 use crate::path::PATH_MAX;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Stat};
+use names::{Name, Names};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -17,30 +20,16 @@ use std::path::Path;
 /// opened again on the way back, as processes may often open 1,024 files.
 const LEVELS_OPEN: usize = 64;
 
-/// Buffer for directory entries, in bytes.
-const BUFFER: usize = 64 << 10;
-
 /// One directory on the way down.
 #[derive(Debug)]
 struct Level {
     fd: Option<OwnedFd>,
     /// Names that are still to come, the next one last.
     names: Vec<Name>,
+    /// How many there were.
+    listed: usize,
     /// Length of the directory's own path.
     path: usize,
-}
-
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Name {
-    /// With a `/` at its end if it is a directory's.
-    key: Vec<u8>,
-}
-
-impl Name {
-    /// What it takes, about.
-    fn memory(&self) -> u64 {
-        (self.key.len() + size_of::<Self>()) as u64
-    }
 }
 
 /// The walk.
@@ -51,10 +40,7 @@ pub(super) struct Walk {
     /// Path of the entry that was found last, without `./`.
     path: Vec<u8>,
     started: bool,
-    buffer: Vec<u8>,
-    /// Bytes of all names that are still to come, and how many there may be.
-    held: u64,
-    held_max: u64,
+    names: Names,
 }
 
 /// What was found.
@@ -77,15 +63,13 @@ impl Walk {
             levels: Vec::new(),
             path: Vec::new(),
             started: false,
-            buffer: Vec::with_capacity(BUFFER),
-            held: 0,
-            held_max: u64::MAX,
+            names: Names::new(),
         })
     }
 
     /// The same, with an error where names take more memory than this.
     pub(super) fn holding_at_most(mut self, bytes: u64) -> Self {
-        self.held_max = bytes;
+        self.names.max = bytes;
         self
     }
 
@@ -123,10 +107,11 @@ impl Walk {
             self.path.truncate(level.path);
             match level.names.pop() {
                 Some(name) => {
-                    self.held -= name.memory();
+                    self.names.taken(&name);
                     return self.visit(&name).map(Some);
                 }
                 None => {
+                    self.names.dropped(level.listed);
                     self.levels.pop();
                     self.reopen()?;
                 }
@@ -147,7 +132,7 @@ impl Walk {
             let fd = self.open_beneath(name)?;
             return self.enter(fd);
         }
-        let stat = rustix::fs::statat(self.parent(), &name.key, AtFlags::SYMLINK_NOFOLLOW)
+        let stat = rustix::fs::statat(self.parent(), &*name.key, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|e| self.failed("examine", e))?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         if kind == FileType::Directory {
@@ -191,9 +176,10 @@ impl Walk {
 
     fn enter(&mut self, fd: OwnedFd) -> Result<Found, ArchiveError> {
         let stat = rustix::fs::fstat(&fd).map_err(|e| self.failed("examine", e))?;
-        let names = self.read(&fd)?;
+        let names = self.names.read(&fd, &self.path)?;
         self.levels.push(Level {
             fd: Some(fd),
+            listed: names.len(),
             names,
             path: self.path.len(),
         });
@@ -217,44 +203,6 @@ impl Walk {
             .map_err(|e| self.failed("open again", e))?;
         self.levels.last_mut().expect("there is one").fd = Some(fd);
         Ok(())
-    }
-
-    /// The names in a directory, sorted, the first one last.
-    fn read(&mut self, fd: &OwnedFd) -> Result<Vec<Name>, ArchiveError> {
-        let mut names = Vec::new();
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());
-        while let Some(entry) = entries.next() {
-            let entry = entry.map_err(|e| self.failed("read the directory", e))?;
-            let name = entry.file_name().to_bytes();
-            if matches!(name, b"." | b"..") {
-                continue;
-            }
-            let mut kind = entry.file_type();
-            if kind == FileType::Unknown {
-                let stat = rustix::fs::statat(fd, name, AtFlags::SYMLINK_NOFOLLOW)
-                    .map_err(|e| self.failed("examine what is in", e))?;
-                kind = FileType::from_raw_mode(stat.st_mode);
-            }
-            let mut key = Vec::with_capacity(name.len() + 1);
-            key.extend_from_slice(name);
-            if kind == FileType::Directory {
-                key.push(b'/');
-            }
-            let name = Name { key };
-            self.held += name.memory();
-            if self.held > self.held_max {
-                return Err(ArchiveError::TooMuch {
-                    path: self.path.clone(),
-                    what: "bytes of names in its directories",
-                    max: self.held_max,
-                });
-            }
-            names.push(name);
-        }
-        self.buffer = buffer;
-        names.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(names)
     }
 
     fn failed(&self, doing: &'static str, errno: Errno) -> ArchiveError {
