@@ -23,6 +23,7 @@ mod connection;
 mod content;
 mod derive;
 mod expiry;
+mod faults;
 mod holdings;
 mod inventory;
 mod log;

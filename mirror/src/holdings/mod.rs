@@ -21,7 +21,7 @@ mod version;
 pub(crate) use catalog::CatalogFacts;
 pub(crate) use error::HoldingsError;
 pub(crate) use found::{Content, Data, Found};
-pub(crate) use opened::Identity;
+pub(crate) use opened::{Identity, Opened};
 
 use crate::conditional::Validators;
 use crate::content::media_type;
