@@ -49,7 +49,7 @@ pub use activity::Patience;
 pub use catalog::{CatalogError, Signing, refresh};
 pub use clients::{PerClient, Rate};
 pub use connection::{HEAD_LIMIT, HEAD_MAX};
-pub use derive::{DeriveError, Derived, Selection, derive_gzip, remove_gzip};
+pub use derive::{DeriveError, Derived, Outcome, Removal, Selection, derive_gzip, remove_gzip};
 pub use log::{LINES_MAX, LogError, LogFormat, LogOutput, LogWriter};
 pub use page::{InvalidPublicUrl, PublicUrl};
 pub use publish::{PublishError, Published, publish};

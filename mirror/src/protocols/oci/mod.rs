@@ -196,7 +196,7 @@ fn find_blob(
             .map(|content| Found::Content(as_blob(content, digest))),
         Ok(Blob::Gzip(layer)) => holdings
             .oci()
-            .open(holdings.store(), *layer)?
+            .open(holdings, *layer)?
             .map(|content| Found::Provisional(as_blob(content, digest))),
     };
     Ok(content.unwrap_or(Found::Refused(Complaint::Blob)))
