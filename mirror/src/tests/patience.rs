@@ -72,8 +72,7 @@ const BLOCKS: usize = (32 + 64 + 128 + 256 + 512) << 10;
 fn the_end_of_an_answer_may_be_taken_slowly_in_a_crowd_but_must_be_taken() {
     let fixture = Fixture::new();
     let patience = 2 * SHORT;
-    // Two of four connections are a crowd. The patience with heads says how
-    // often connections are looked at.
+    // The patience with heads says how often connections are looked at.
     let server = fixture.serve_with(Options {
         connections: 4,
         ..options(Patience {
@@ -83,6 +82,8 @@ fn the_end_of_an_answer_may_be_taken_slowly_in_a_crowd_but_must_be_taken() {
             stalled_when_crowded: patience,
         })
     });
+    // Two of four connections are a crowd, and remain when one is cut.
+    let _idle = Client::connect(server.local_addr());
     let begin = || {
         let mut client = Client::narrow(server.local_addr());
         let range = format!("Range: bytes=0-{}", BLOCKS - 1);
