@@ -35,6 +35,13 @@ pub(crate) fn is_news(fault: &str) -> bool {
     told.is_news(fault, Instant::now())
 }
 
+/// Tells a fault, if it is to be told now.
+pub(crate) fn tell(fault: &str) {
+    if is_news(fault) {
+        tracing::error!("{fault}");
+    }
+}
+
 /// An error and its causes in one line.
 pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();

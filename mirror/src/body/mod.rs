@@ -16,6 +16,7 @@ pub(crate) use budget::Budget;
 
 use crate::access::Account;
 use crate::activity::Flight;
+use crate::faults;
 use crate::page_cache;
 use crate::ranges::Span;
 use crate::sendfile::{self, Outbox};
@@ -137,7 +138,9 @@ impl Body {
 
     fn had(&mut self, block: io::Result<Bytes>) -> io::Result<Frame<Bytes>> {
         block.map(|bytes| self.handed(bytes)).inspect_err(|error| {
-            tracing::error!(%error, "cannot read on in a file that is being sent");
+            faults::tell(&format!(
+                "cannot read on in a file that is being sent: {error}"
+            ));
         })
     }
 

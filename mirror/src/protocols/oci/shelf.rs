@@ -31,7 +31,7 @@ impl Shelf {
     pub(super) fn registry(&self, holdings: &Holdings) -> Result<Arc<Registry>, HoldingsError> {
         let inventory = holdings.inventory()?;
         let opened = holdings.open(&gzip::list_path()).unwrap_or_else(|error| {
-            tell(&format!(
+            faults::tell(&format!(
                 "no layer of gzip is offered: {}",
                 faults::with_causes(&error)
             ));
@@ -71,7 +71,7 @@ impl Shelf {
             return Ok(None);
         };
         if opened.identity.size != layer.size {
-            tell(&format!(
+            faults::tell(&format!(
                 "{} has not the size that its list says; it is not sent",
                 path.display()
             ));
@@ -98,13 +98,6 @@ fn read(holdings: &Holdings, opened: &Opened) -> Layers {
     };
     tracing::error!("no layer of gzip is offered: {why}");
     Layers::new()
-}
-
-/// Requests meet the same fault again and again.
-fn tell(fault: &str) {
-    if faults::is_news(fault) {
-        tracing::error!("{fault}");
-    }
 }
 
 /// What is behind these locks is replaced whole.
