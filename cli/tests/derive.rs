@@ -64,4 +64,6 @@ fn layers_are_made_with_a_version_or_after_it_and_removed() {
     assert!(ran.stdout.starts_with("lab 1 amd64: removed, "), "{ran:?}");
     assert!(kept(&store).is_empty());
     assert!(layers(&derive(&["--remove"])).is_empty());
+    let ran = run(path, &["derive", "gzip", "--remove", "--store", "store"]);
+    assert_eq!(ran.stdout, "no layer to remove\n");
 }

@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use socket2::SockRef;
 use std::convert::Infallible;
+use std::error::Error;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -138,6 +139,9 @@ pub(crate) async fn serve<S>(
         tokio::select! {
             result = &mut connection => {
                 if let Err(error) = result {
+                    if is_malformed(&*error) {
+                        reception.metrics.malformed.inc();
+                    }
                     tracing::debug!(%remote, %error, "a connection ended early");
                 }
                 return;
@@ -163,6 +167,13 @@ pub(crate) async fn serve<S>(
             }
         }
     }
+}
+
+/// Whether hyper itself answered a head, with 400, 414 or 431: such a request
+/// comes to nobody else.
+fn is_malformed(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    let error: Option<&hyper::Error> = error.downcast_ref();
+    error.is_some_and(hyper::Error::is_parse)
 }
 
 /// Sets the options of a connection's socket.

@@ -3,11 +3,11 @@
 //! What the client hears is the status and its name; everything else is for
 //! the log, and only what the server itself did wrong is logged as an error.
 
+use crate::faults;
 use crate::holdings::HoldingsError;
 use crate::protocols::oci::Complaint;
 use crate::target::TargetError;
 use hyper::http::{StatusCode, Uri};
-use std::error::Error;
 use std::time::Duration;
 
 #[derive(Debug, thiserror::Error)]
@@ -55,14 +55,10 @@ impl Refusal {
 
     /// Logs it, with its causes.
     pub(crate) fn log(&self, uri: &Uri) {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
+        let text = faults::with_causes(self);
         // Clients decide how often the server is too busy.
-        if self.status().is_server_error() && !matches!(self, Self::Busy) {
+        let is_fault = self.status().is_server_error() && !matches!(self, Self::Busy);
+        if is_fault && faults::is_news(&text) {
             tracing::error!(path = uri.path(), "{text}");
         } else {
             tracing::debug!(path = uri.path(), "{text}");

@@ -3,7 +3,7 @@
 use crate::terminal::Terminal;
 use clap::{Args, Subcommand};
 use hatchery_image::{Architecture, ImageName, Sha256, Version};
-use hatchery_mirror::{Derived, Selection, Store, derive_gzip, remove_gzip};
+use hatchery_mirror::{Derived, Outcome, Removal, Selection, Store, derive_gzip, remove_gzip};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -43,8 +43,11 @@ pub(crate) struct Arguments {
 
 #[derive(Serialize)]
 struct Shown {
+    /// Whether it was asked to remove.
     removed: bool,
     layers: Vec<Layer>,
+    /// How many of versions that are listed no more were removed.
+    unlisted: usize,
 }
 
 #[derive(Serialize)]
@@ -55,6 +58,10 @@ struct Layer {
     sha256: Sha256,
     size: u64,
     made: bool,
+    /// Whether it stays although it was to be removed.
+    needed: bool,
+    #[serde(skip)]
+    outcome: Outcome,
 }
 
 impl Command {
@@ -62,42 +69,43 @@ impl Command {
     pub(crate) fn run(&self, terminal: &Terminal) -> anyhow::Result<()> {
         let Self::Gzip(arguments) = self;
         let store = Store::open(&arguments.store)?;
-        let layers = if arguments.remove {
+        let Removal { layers, unlisted } = if arguments.remove {
             remove_gzip(&store, &arguments.images)?
         } else {
-            derive_gzip(&store, &arguments.images, terminal.progress())?
+            Removal {
+                layers: derive_gzip(&store, &arguments.images, terminal.progress())?,
+                unlisted: 0,
+            }
         };
         let shown = Shown {
             removed: arguments.remove,
-            layers: layers
-                .into_iter()
-                .map(|l| shown(l, arguments.remove))
-                .collect(),
+            layers: layers.into_iter().map(shown).collect(),
+            unlisted,
         };
         terminal.result(&shown, human)
     }
 }
 
-fn shown(layer: Derived, removed: bool) -> Layer {
+fn shown(layer: Derived) -> Layer {
     Layer {
         image: layer.image,
         architecture: layer.architecture,
         version: layer.version,
         sha256: layer.sha256,
         size: layer.size,
-        made: !removed && !layer.was_there,
+        made: layer.outcome == Outcome::Made,
+        needed: layer.outcome == Outcome::Needed,
+        outcome: layer.outcome,
     }
 }
 
 fn human(shown: &Shown) -> String {
-    if shown.layers.is_empty() {
-        return "there was none\n".into();
-    }
     let lines = shown.layers.iter().map(|layer| {
-        let what = match (shown.removed, layer.made) {
-            (true, _) => "removed",
-            (false, true) => "made",
-            (false, false) => "was there",
+        let what = match layer.outcome {
+            Outcome::Made => "made",
+            Outcome::WasThere => "was there",
+            Outcome::Removed => "removed",
+            Outcome::Needed => "stays, because another version has the same contents",
         };
         let Layer {
             image,
@@ -108,5 +116,15 @@ fn human(shown: &Shown) -> String {
         } = layer;
         format!("{image} {version} {architecture}: {what}, {size} bytes\n")
     });
-    lines.collect()
+    let mut text: String = lines.collect();
+    if shown.unlisted > 0 {
+        text += &format!(
+            "of versions that are listed no more: removed {}\n",
+            shown.unlisted
+        );
+    }
+    if text.is_empty() {
+        text += "no layer to remove\n";
+    }
+    text
 }

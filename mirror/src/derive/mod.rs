@@ -16,14 +16,15 @@ pub use error::DeriveError;
 use crate::holdings::Holdings;
 use crate::inventory::{HeldVersion, Inventory};
 use crate::protocols::oci::gzip::{
-    FOLDER, LIST_MAX, Layer, Layers, List, layer_of, layer_path, list_path, render,
+    FOLDER, LIST_MAX, Layer, Layers, layer_of, layer_path, list_path, parse, render,
 };
-use crate::store::{FILE_MODE, Store};
+use crate::store::{FILE_MODE, Store, StoreError};
 use error::{Result, failed, in_holdings};
 use hatchery_image::durable;
 use hatchery_image::{Architecture, ImageName, Progress, Sha256, Version};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -53,7 +54,20 @@ impl FromStr for Selection {
     }
 }
 
-/// A layer that is kept for a version.
+/// What became of the layer of a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was made.
+    Made,
+    /// It was there already.
+    WasThere,
+    /// It was removed.
+    Removed,
+    /// It was not removed: a version that was not selected has the same tar.
+    Needed,
+}
+
+/// The layer of a version.
 #[derive(Clone, Debug)]
 pub struct Derived {
     /// The image.
@@ -66,8 +80,17 @@ pub struct Derived {
     pub sha256: Sha256,
     /// Its length in bytes.
     pub size: u64,
-    /// Whether it was there already.
-    pub was_there: bool,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What was removed, and what was not.
+#[derive(Clone, Debug)]
+pub struct Removal {
+    /// The layers of the selected versions.
+    pub layers: Vec<Derived>,
+    /// How many others went because no version that is listed has them.
+    pub unlisted: usize,
 }
 
 /// Makes the layers of the selected versions that are not there yet. Each is
@@ -99,61 +122,73 @@ pub fn derive_gzip(
     for version in versions {
         let present = layers.get(&version.tar.sha256).copied();
         let present = present.filter(|layer| is_there(store, *layer));
-        let layer = match present {
-            Some(layer) => layer,
+        derived.push(match present {
+            Some(layer) => of(version, layer, Outcome::WasThere),
             None => {
                 let layer = layer::make(store, version, progress)?;
                 layers.insert(version.tar.sha256, layer);
                 write_list(store, &layers)?;
-                layer
+                of(version, layer, Outcome::Made)
             }
-        };
-        derived.push(of(version, layer, present.is_some()));
+        });
     }
     Ok(derived)
 }
 
 /// Removes the layers of the selected versions, or every layer if nothing is
-/// selected. Downloads that have begun go on.
+/// selected. Downloads that have begun go on. A layer stays while a version
+/// that is not selected has the same tar: it is that version's, too.
 ///
 /// # Errors
 /// Something selected is not listed, or a step failed.
-pub fn remove_gzip(store: &Store, selections: &[Selection]) -> Result<Vec<Derived>> {
+pub fn remove_gzip(store: &Store, selections: &[Selection]) -> Result<Removal> {
     let _lock = store.lock().map_err(DeriveError::Store)?;
     let inventory = Holdings::new(store.clone()).inventory();
     let inventory = inventory.map_err(in_holdings)?;
-    let versions = if selections.is_empty() {
-        all(&inventory).collect()
-    } else {
-        select(&inventory, selections)?
+    let is_all = selections.is_empty();
+    let selected: Vec<_> = match is_all {
+        true => all(&inventory).collect(),
+        false => select(&inventory, selections)?,
     };
+    let chosen: BTreeSet<Sha256> = selected.iter().map(|v| v.manifest).collect();
+    let others = all(&inventory).filter(|version| !chosen.contains(&version.manifest));
+    let needed: BTreeSet<Sha256> = others.map(|version| version.tar.sha256).collect();
     let before = read(store)?;
-    let mut layers = before.clone();
-    if selections.is_empty() {
-        layers.clear();
+    let mut after = before.clone();
+    let mut layers = Vec::new();
+    for version in selected {
+        let tar = version.tar.sha256;
+        let Some(layer) = before.get(&tar) else {
+            continue;
+        };
+        let outcome = if needed.contains(&tar) {
+            Outcome::Needed
+        } else {
+            after.remove(&tar);
+            Outcome::Removed
+        };
+        layers.push(of(version, *layer, outcome));
     }
-    let mut removed = Vec::new();
-    for version in versions {
-        if let Some(layer) = before.get(&version.tar.sha256) {
-            layers.remove(&version.tar.sha256);
-            removed.push(of(version, *layer, true));
-        }
+    let unlisted = if is_all { after.len() } else { 0 };
+    if is_all {
+        after.clear();
     }
-    if layers.len() < before.len() {
-        write_list(store, &layers)?;
-        sweep(store, &layers)?;
+    if after.len() < before.len() {
+        write_list(store, &after)?;
     }
-    Ok(removed)
+    // Whoever was killed before this had written the list already.
+    sweep(store, &after)?;
+    Ok(Removal { layers, unlisted })
 }
 
-fn of(version: &HeldVersion, layer: Layer, was_there: bool) -> Derived {
+fn of(version: &HeldVersion, layer: Layer, outcome: Outcome) -> Derived {
     Derived {
         image: version.image.clone(),
         architecture: version.architecture,
         version: version.version.clone(),
         sha256: layer.sha256,
         size: layer.size,
-        was_there,
+        outcome,
     }
 }
 
@@ -187,9 +222,22 @@ fn select<'i>(
     Ok(selected)
 }
 
+/// The layers that are listed. A list that is damaged is begun anew.
 fn read(store: &Store) -> Result<Layers> {
-    let list = List::read(store).map_err(failed("read", &store.root().join(list_path())))?;
-    Ok(list.layers())
+    let layers = match store.read(&list_path(), LIST_MAX) {
+        Ok(None) => Some(Layers::new()),
+        Ok(Some(bytes)) => parse(&bytes),
+        Err(StoreError::Read { source, .. }) if source.kind() == io::ErrorKind::FileTooLarge => {
+            None
+        }
+        Err(error) => return Err(DeriveError::Store(error)),
+    };
+    if let Some(layers) = layers {
+        return Ok(layers);
+    }
+    tracing::warn!("the list of gzip layers is damaged and is begun anew");
+    write_list(store, &Layers::new())?;
+    Ok(Layers::new())
 }
 
 fn write_list(store: &Store, layers: &Layers) -> Result<()> {
@@ -201,16 +249,20 @@ fn write_list(store: &Store, layers: &Layers) -> Result<()> {
     durable::write(&path, &bytes, FILE_MODE).map_err(DeriveError::Write)
 }
 
+/// Whether the file of a layer is what its name says.
 fn is_there(store: &Store, layer: Layer) -> bool {
     let file = store.open_file(&layer_path(layer.sha256)).ok().flatten();
-    let length = file.and_then(|file| file.metadata().ok());
-    length.is_some_and(|metadata| metadata.len() == layer.size)
+    let read = file.and_then(|file| Sha256::of_reader(file).ok());
+    read == Some((layer.sha256, layer.size))
 }
 
 /// Removes what killed writers left, and layers that are not listed. The
 /// store's lock is held.
 fn sweep(store: &Store, layers: &Layers) -> Result<()> {
     let folder = store.root().join(FOLDER.iter().collect::<PathBuf>());
+    if !folder.is_dir() {
+        return Ok(());
+    }
     durable::sweep(&folder, |path| fs::remove_file(path)).map_err(DeriveError::Write)?;
     let listed: BTreeSet<Sha256> = layers.values().map(|layer| layer.sha256).collect();
     for entry in fs::read_dir(&folder).map_err(failed("list", &folder))? {

@@ -16,12 +16,14 @@ mod catalog;
 mod error;
 mod found;
 mod opened;
+mod shared;
 mod version;
 
 pub(crate) use catalog::CatalogFacts;
 pub(crate) use error::HoldingsError;
 pub(crate) use found::{Content, Data, Found};
-pub(crate) use opened::Identity;
+pub(crate) use opened::{Identity, Opened};
+pub(crate) use shared::SharedFiles;
 
 use crate::conditional::Validators;
 use crate::content::media_type;

@@ -4,10 +4,11 @@ use super::Holdings;
 use super::error::{HoldingsError, Result};
 use crate::store::{self, CATALOG};
 use bytes::Bytes;
+use hatchery_image::layout::CERTIFICATES;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What tells that a file is still the one that was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,18 +20,42 @@ pub(crate) struct Identity {
     pub(crate) changed: (i64, i64),
 }
 
+impl Identity {
+    /// When it became this file, by the clock of this host: a copy may keep the
+    /// time at which what it was copied from was modified.
+    fn changed_at(&self) -> SystemTime {
+        let (seconds, nanoseconds) = self.changed;
+        let seconds = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+        let nanoseconds = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0));
+        let changed = UNIX_EPOCH.checked_add(seconds.saturating_add(nanoseconds));
+        changed.unwrap_or(UNIX_EPOCH)
+    }
+}
+
 /// A file that was opened, and what the system says about it.
-pub(super) struct Opened {
-    pub(super) file: File,
-    pub(super) identity: Identity,
-    pub(super) modified: SystemTime,
+pub(crate) struct Opened {
+    pub(crate) file: File,
+    pub(crate) identity: Identity,
+    pub(crate) modified: SystemTime,
 }
 
 impl Holdings {
     /// Which file the catalog is now. Quick enough for any thread: nothing is
     /// opened.
     pub(crate) fn catalog_identity(&self) -> Option<Identity> {
-        let stat = self.store.stat(CATALOG).ok()?;
+        self.identity(CATALOG)
+    }
+
+    /// When the catalog or the certificates beside it became what they are.
+    pub(crate) fn changed(&self) -> SystemTime {
+        let files = [CATALOG, CERTIFICATES].into_iter();
+        let identities = files.filter_map(|name| self.identity(name));
+        let changed = identities.map(|identity| identity.changed_at()).max();
+        changed.unwrap_or(UNIX_EPOCH)
+    }
+
+    fn identity(&self, name: &str) -> Option<Identity> {
+        let stat = self.store.stat(name).ok()?;
         Some(Identity {
             device: stat.st_dev,
             inode: stat.st_ino,
@@ -40,7 +65,8 @@ impl Holdings {
         })
     }
 
-    pub(super) fn open(&self, path: &Path) -> Result<Option<Opened>> {
+    /// Opens a file beneath the store's root, if it is there.
+    pub(crate) fn open(&self, path: &Path) -> Result<Option<Opened>> {
         let failed = |source| HoldingsError::Read {
             path: self.store.root().join(path),
             source,
@@ -62,7 +88,8 @@ impl Holdings {
         }))
     }
 
-    pub(super) fn read(&self, path: &Path, opened: &Opened, limit: u64) -> Result<Bytes> {
+    /// All of a file that was opened, of at most `limit` bytes.
+    pub(crate) fn read(&self, path: &Path, opened: &Opened, limit: u64) -> Result<Bytes> {
         store::read_limited(&opened.file, limit)
             .map(Bytes::from)
             .map_err(|source| HoldingsError::Read {

@@ -4,16 +4,15 @@
 use super::error::{HoldingsError, Result};
 use super::found::{Content, Data};
 use super::opened::{Identity, Opened};
+use super::shared::SharedFiles;
 use super::{Holdings, SIGNATURE, SUMS, lock};
 use crate::conditional::Validators;
 use crate::content::media_type;
 use bytes::Bytes;
 use hatchery_image::Sha256;
 use hatchery_image::sums::{SUMS_MAX, Sums};
-use std::collections::HashMap;
-use std::fs::File;
 use std::path::Path;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Files up to this many bytes are read at once, and answered from memory.
@@ -31,25 +30,8 @@ pub(super) struct KnownVersion {
     bytes: Bytes,
     digest: Sha256,
     modified: SystemTime,
-    /// Large files that are being sent, by name: ten thousand downloads of
-    /// one archive take one descriptor.
-    open: Mutex<HashMap<String, (Identity, Weak<File>)>>,
-}
-
-impl KnownVersion {
-    /// The file itself, or the same one that others read already.
-    fn share(&self, name: &str, opened: Opened) -> Arc<File> {
-        let mut open = lock(&self.open);
-        if let Some((identity, file)) = open.get(name)
-            && *identity == opened.identity
-            && let Some(file) = file.upgrade()
-        {
-            return file;
-        }
-        let file = Arc::new(opened.file);
-        open.insert(name.to_owned(), (opened.identity, Arc::downgrade(&file)));
-        file
-    }
+    /// Large ones that are being sent, by name.
+    open: SharedFiles<String>,
 }
 
 impl Holdings {
@@ -80,7 +62,7 @@ impl Holdings {
         let path = directory.join(name);
         let (length, modified) = (opened.identity.size, opened.modified);
         let (digest, data) = match listed {
-            Some(digest) if length > SMALL => (digest, Data::File(known.share(name, opened))),
+            Some(digest) if length > SMALL => (digest, Data::File(known.open.share(name, opened))),
             Some(digest) => (digest, Data::Memory(self.read(&path, &opened, SMALL)?)),
             None => {
                 let bytes = self.read(&path, &opened, SIGNATURE_MAX)?;
@@ -139,7 +121,7 @@ impl Holdings {
             digest: Sha256::of(&bytes),
             bytes,
             modified: opened.modified,
-            open: Mutex::default(),
+            open: SharedFiles::default(),
         });
         let mut versions = lock(&self.versions);
         if versions.len() >= VERSIONS_MAX {

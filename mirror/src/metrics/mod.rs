@@ -65,6 +65,8 @@ pub(crate) struct Metrics {
     pub(crate) refused: Counter,
     /// Requests of clients that ask too quickly.
     pub(crate) limited: Counter,
+    /// Requests that came to nobody, because their heads cannot be read.
+    pub(crate) malformed: Counter,
     pub(crate) handshakes_failed: Counter,
     pub(crate) handshakes_late: Counter,
     scraped: Scraped,
@@ -115,6 +117,11 @@ impl Metrics {
                 &mut registry,
                 "hatchery_requests_limited",
                 "Requests of clients that asked too quickly",
+            ),
+            malformed: counter(
+                &mut registry,
+                "hatchery_requests_malformed",
+                "Requests whose heads were too long or could not be read",
             ),
             handshakes_failed: why(&handshakes, "failed"),
             handshakes_late: why(&handshakes, "timeout"),

@@ -3,10 +3,11 @@
 
 use super::figures::{Moment, counted, growth, size};
 use super::packages::{Difference, Listed};
+use super::place::Shown;
 use super::sheet::{Sheet, Step};
 use super::signers::Signers;
-use super::{CHANGES, Place, View, content, pointed};
-use crate::holdings::{Found, Holdings, HoldingsError};
+use super::{View, render};
+use crate::holdings::{Holdings, HoldingsError};
 use crate::inventory::HeldVersion;
 use askama::Template;
 
@@ -67,21 +68,12 @@ struct Change {
 pub(super) fn make(
     holdings: &Holdings,
     view: &View,
-    place: &Place,
-) -> Result<Found, HoldingsError> {
-    let inventory = holdings.inventory()?;
-    let Some(held) = inventory.get(&place.image, place.architecture) else {
-        return Ok(Found::Nothing);
-    };
-    if let Some(version) = pointed(held, place) {
-        return Ok(Found::Elsewhere(format!("../../{version}/{CHANGES}/")));
-    }
-    let Some(at) = held.versions.iter().position(|v| v.version == place.at) else {
-        return Ok(Found::Nothing);
-    };
-    let version = &held.versions[at];
-    let before = held.versions.get(at + 1);
-    let between = before.map(|before| between(holdings, before, version));
+    shown: &Shown<'_>,
+) -> Result<String, HoldingsError> {
+    let version = shown.version;
+    let between = shown
+        .before
+        .map(|before| between(holdings, before, version));
     let page = Changes {
         sheet: Sheet::new(
             view,
@@ -95,7 +87,7 @@ pub(super) fn make(
         published: version.published.into(),
         difference: between.transpose()?,
     };
-    content(&page, view)
+    render(&page)
 }
 
 fn steps(version: &HeldVersion) -> Vec<Step> {

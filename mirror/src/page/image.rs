@@ -6,9 +6,9 @@ use super::figures::{Moment, counted, size};
 use super::images::{CHANNELS_MAX, distribution};
 use super::sheet::{Sheet, Step};
 use super::signers::Signers;
-use super::{View, content};
-use crate::holdings::{Found, Holdings, HoldingsError};
-use crate::inventory::{Held, HeldVersion};
+use super::{View, render};
+use crate::holdings::{Holdings, HoldingsError};
+use crate::inventory::{Held, HeldVersion, Inventory};
 use crate::protocols::{hub, releases};
 use askama::Template;
 use hatchery_image::{Channel, ImageName};
@@ -50,22 +50,23 @@ struct Row {
     has_changes: bool,
 }
 
+/// None if nothing is held of the image.
 pub(super) fn make(
     holdings: &Holdings,
+    inventory: &Inventory,
     view: &View,
     image: &ImageName,
-) -> Result<Found, HoldingsError> {
-    let inventory = holdings.inventory()?;
+) -> Result<Option<String>, HoldingsError> {
     let held = inventory.held.iter();
     let held: Vec<&Held> = held
         .filter(|held| held.image == *image && !held.versions.is_empty())
         .collect();
     let Some((shown, channel)) = held.iter().find_map(|held| best(held)) else {
-        return Ok(Found::Nothing);
+        return Ok(None);
     };
     let signers = Signers::read(holdings, view)?;
     let hub = match channel {
-        Some(_) => hub::argument(holdings, &inventory, shown)?,
+        Some(_) => hub::argument(holdings, inventory, shown)?,
         None => None,
     };
     let clients = commands::clients(&Subject {
@@ -88,7 +89,7 @@ pub(super) fn make(
         architectures: held.iter().map(|held| versions(held)).collect(),
         sheet: Sheet::new(view, "../../", steps, signers),
     };
-    content(&page, view)
+    render(&page).map(Some)
 }
 
 /// What `latest` points at, or else the newest version.

@@ -3,8 +3,8 @@
 use super::figures::{Moment, counted, size};
 use super::sheet::Sheet;
 use super::signers::Signers;
-use super::{View, content, cut};
-use crate::holdings::{Found, Holdings, HoldingsError};
+use super::{View, cut, render};
+use crate::holdings::{Holdings, HoldingsError};
 use crate::inventory::{Held, HeldVersion, Inventory};
 use askama::Template;
 use hatchery_image::Channel;
@@ -36,9 +36,12 @@ struct Row {
     size: String,
 }
 
-pub(super) fn make(holdings: &Holdings, view: &View) -> Result<Found, HoldingsError> {
-    let inventory = holdings.inventory()?;
-    let groups = groups(&inventory);
+pub(super) fn make(
+    holdings: &Holdings,
+    inventory: &Inventory,
+    view: &View,
+) -> Result<String, HoldingsError> {
+    let groups = groups(inventory);
     let hidden = groups.len().saturating_sub(IMAGES_MAX);
     let page = Images {
         sheet: Sheet::new(view, "./", Vec::new(), Signers::read(holdings, view)?),
@@ -49,7 +52,7 @@ pub(super) fn make(holdings: &Holdings, view: &View) -> Result<Found, HoldingsEr
             .collect(),
         more: (hidden > 0).then(|| counted(hidden, "image")),
     };
-    content(&page, view)
+    render(&page)
 }
 
 /// What is held of each image that has a version.

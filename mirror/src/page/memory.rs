@@ -3,13 +3,16 @@
 //! fixed limits.
 
 use super::packages::Packages;
-use crate::holdings::{Data, Found, Holdings, HoldingsError};
+use crate::faults;
+use crate::holdings::{Holdings, HoldingsError, Identity, Opened};
 use crate::inventory::HeldVersion;
-use crate::target::Route;
 use hatchery_image::keyring::Certificate;
+use hatchery_image::layout::{CERTIFICATES, CERTIFICATES_MAX};
 use hatchery_image::{Keyring, Manifest, Sha256};
 use jiff::Timestamp;
 use std::collections::VecDeque;
+use std::error::Error;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Most bytes of packages that are remembered. A desktop of 5,000 packages
@@ -19,11 +22,24 @@ const PACKAGES_TOTAL: usize = 16 << 20;
 /// The certificates of `keys.pgp` as they stood at a time.
 #[derive(Debug)]
 struct KnownCertificates {
-    /// The tag of the file.
-    tag: String,
+    /// Which file they are from.
+    identity: Identity,
+    /// Empty where it could not be read.
+    keyring: Keyring,
     /// Whether one counts depends on it.
     now: Timestamp,
     certificates: Arc<Vec<Certificate>>,
+}
+
+impl KnownCertificates {
+    fn new(identity: Identity, keyring: Keyring, now: Timestamp) -> Self {
+        Self {
+            identity,
+            now,
+            certificates: Arc::new(keyring.certificates(now)),
+            keyring,
+        }
+    }
 }
 
 /// What is remembered for pages.
@@ -77,33 +93,38 @@ impl Memory {
         holdings: &Holdings,
         now: Timestamp,
     ) -> Result<Arc<Vec<Certificate>>, HoldingsError> {
-        let Found::Content(content) = holdings.find(&Route::Certificates)? else {
+        let Some(opened) = holdings.open(Path::new(CERTIFICATES))? else {
             return Ok(Arc::default());
         };
-        let Data::Memory(bytes) = content.data else {
-            return Ok(Arc::default());
+        let mut slot = lock(&self.certificates);
+        let before = slot.take().filter(|k| k.identity == opened.identity);
+        let known = match before {
+            Some(before) if before.now == now => before,
+            Some(before) => KnownCertificates::new(before.identity, before.keyring, now),
+            None => KnownCertificates::new(opened.identity, keyring(holdings, &opened), now),
         };
-        let mut known = lock(&self.certificates);
-        let tag = content.validators.tag().to_owned();
-        if let Some(known) = known.as_ref().filter(|k| k.tag == tag && k.now == now) {
-            return Ok(Arc::clone(&known.certificates));
-        }
-        let keyring = Keyring::parse(&bytes).unwrap_or_else(|error| {
-            tracing::error!(%error, "the published certificates cannot be read; pages show fingerprints alone");
-            Keyring::default()
-        });
-        let certificates = Arc::new(keyring.certificates(now));
-        *known = Some(KnownCertificates {
-            tag: tag.to_owned(),
-            now,
-            certificates: Arc::clone(&certificates),
-        });
+        let certificates = Arc::clone(&known.certificates);
+        *slot = Some(known);
         Ok(certificates)
     }
 }
 
-/// Each change behind these locks is one step, so a panic leaves nothing half
-/// done.
+/// The certificates of a file; an empty keyring where it cannot be read.
+fn keyring(holdings: &Holdings, opened: &Opened) -> Keyring {
+    let read = || -> Result<Keyring, Box<dyn Error>> {
+        let bytes = holdings.read(Path::new(CERTIFICATES), opened, CERTIFICATES_MAX)?;
+        Ok(Keyring::parse(&bytes)?)
+    };
+    read().unwrap_or_else(|error| {
+        let why = faults::with_causes(&*error);
+        tracing::error!(
+            "the published certificates cannot be read; pages show fingerprints alone: {why}"
+        );
+        Keyring::default()
+    })
+}
+
+/// What is behind these locks is whole or not there, whoever panics.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -31,26 +31,30 @@ mod image;
 mod images;
 mod memory;
 mod packages;
+mod place;
 mod public_url;
 mod sheet;
 mod signers;
 mod version;
 
 pub(crate) use memory::Memory;
+pub(crate) use place::Place;
 pub use public_url::{InvalidPublicUrl, PublicUrl};
 
 use crate::holdings::{Content, Found, Holdings, HoldingsError};
-use crate::inventory::Held;
 use askama::Template;
-use hatchery_image::{Architecture, ImageName, Version};
+use hatchery_image::{Architecture, ImageName};
 use jiff::Timestamp;
-use std::time::{Duration, UNIX_EPOCH};
+use place::Lead;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The last part of the path of what a version changed.
 pub(crate) const CHANGES: &str = "changes";
 
 /// Most characters of a text from a manifest that are shown.
 const TEXT_MAX: usize = 200;
+/// From the beginning of a minute to the last second in it.
+const LAST_SECOND: Duration = Duration::from_secs(59);
 
 /// A page.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,14 +67,6 @@ pub(crate) enum Page {
     Version(Place),
     /// What it changed.
     Changes(Place),
-}
-
-/// A version of an image, or a channel that points at one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
-    pub(crate) image: ImageName,
-    pub(crate) architecture: Architecture,
-    pub(crate) at: Version,
 }
 
 /// What the path of a target asks for.
@@ -108,6 +104,15 @@ impl View {
             // The minute in which time begins.
             now: minute.unwrap_or(now),
         }
+    }
+
+    /// When a page became what it is, of a store that became what it is at
+    /// `changed`. Each minute has a page of its own, which is older than the
+    /// next one whatever another clock says.
+    fn modified(&self, changed: SystemTime) -> SystemTime {
+        let age = u64::try_from(self.now.as_second()).unwrap_or(0);
+        let minute = UNIX_EPOCH + Duration::from_secs(age);
+        changed.clamp(minute, minute + LAST_SECOND)
     }
 }
 
@@ -160,38 +165,54 @@ fn beneath(image: ImageName, architecture: &str, rest: &[&str]) -> Option<Asked>
     Some(Asked { page, elsewhere })
 }
 
-/// What it leads to.
+/// What it leads to. A page is kept for nobody: it is another one for each host
+/// and minute, though nothing in the store is.
 pub(crate) fn find(holdings: &Holdings, wanted: &Wanted) -> Result<Found, HoldingsError> {
-    let found = match &wanted.page {
-        Page::Images => images::make(holdings, &wanted.view)?,
-        Page::Image(image) => image::make(holdings, &wanted.view, image)?,
-        Page::Version(place) => version::make(holdings, &wanted.view, place)?,
-        Page::Changes(place) => changes::make(holdings, &wanted.view, place)?,
-    };
-    Ok(match (found, &wanted.elsewhere) {
-        (Found::Provisional(_) | Found::Elsewhere(_), Some(elsewhere)) => {
-            Found::Elsewhere(elsewhere.clone())
-        }
-        (found, _) => found,
+    // Looked at first: what changes meanwhile makes the next page newer.
+    let modified = wanted.view.modified(holdings.changed());
+    let made = make(holdings, &wanted.view, &wanted.page)?;
+    Ok(match (made, &wanted.elsewhere) {
+        (Made::Nothing, _) => Found::Nothing,
+        (_, Some(elsewhere)) => Found::Elsewhere(elsewhere.clone()),
+        (Made::Elsewhere(elsewhere), None) => Found::Elsewhere(elsewhere),
+        (Made::Html(html), None) => Found::Provisional(Content {
+            headers: sheet::headers(),
+            ..Content::of(sheet::MEDIA_TYPE, html.into_bytes(), modified)
+        }),
     })
 }
 
-/// A page as content, which is kept for nobody: it is another one for each host
-/// and minute, though nothing in the store is. So its age is that of its view.
-fn content(page: &impl Template, view: &View) -> Result<Found, HoldingsError> {
-    let html = page.render().map_err(HoldingsError::Page)?;
-    let age = u64::try_from(view.now.as_second()).unwrap_or(0);
-    let modified = UNIX_EPOCH + Duration::from_secs(age);
-    Ok(Found::Provisional(Content {
-        headers: sheet::headers(),
-        ..Content::of(sheet::MEDIA_TYPE, html.into_bytes(), modified)
-    }))
+/// What a page comes to.
+enum Made {
+    Html(String),
+    /// Where the page of the version is that a channel points at.
+    Elsewhere(String),
+    Nothing,
 }
 
-/// Where a version's page is, if a channel was asked for.
-fn pointed<'h>(held: &'h Held, place: &Place) -> Option<&'h Version> {
-    let channel = place.at.as_str().parse().ok()?;
-    held.channels.get(&channel)
+fn make(holdings: &Holdings, view: &View, page: &Page) -> Result<Made, HoldingsError> {
+    let inventory = holdings.inventory()?;
+    Ok(match page {
+        Page::Images => Made::Html(images::make(holdings, &inventory, view)?),
+        Page::Image(image) => {
+            let html = image::make(holdings, &inventory, view, image)?;
+            html.map_or(Made::Nothing, Made::Html)
+        }
+        Page::Version(place) => match place.lead(&inventory) {
+            Lead::Here(shown) => Made::Html(version::make(holdings, view, &shown)?),
+            Lead::Elsewhere(version) => Made::Elsewhere(format!("../{version}/")),
+            Lead::Nothing => Made::Nothing,
+        },
+        Page::Changes(place) => match place.lead(&inventory) {
+            Lead::Here(shown) => Made::Html(changes::make(holdings, view, &shown)?),
+            Lead::Elsewhere(version) => Made::Elsewhere(format!("../../{version}/{CHANGES}/")),
+            Lead::Nothing => Made::Nothing,
+        },
+    })
+}
+
+fn render(page: &impl Template) -> Result<String, HoldingsError> {
+    page.render().map_err(HoldingsError::Page)
 }
 
 /// A text from a manifest, cut to what is shown.

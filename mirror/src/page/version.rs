@@ -5,10 +5,11 @@ use super::commands::{self, Client, Subject};
 use super::figures::{Moment, count, counted, size};
 use super::images::distribution;
 use super::packages::Packages;
+use super::place::Shown;
 use super::sheet::{Sheet, Step};
 use super::signers::Signers;
-use super::{Place, View, content, cut, image, pointed};
-use crate::holdings::{ESCAPED, Found, Holdings, HoldingsError, SIGNATURE, SUMS};
+use super::{View, cut, image, render};
+use crate::holdings::{ESCAPED, Holdings, HoldingsError, SIGNATURE, SUMS};
 use crate::inventory::HeldVersion;
 use askama::Template;
 use hatchery_image::files::manifest_name;
@@ -73,19 +74,9 @@ struct Package {
 pub(super) fn make(
     holdings: &Holdings,
     view: &View,
-    place: &Place,
-) -> Result<Found, HoldingsError> {
-    let inventory = holdings.inventory()?;
-    let Some(held) = inventory.get(&place.image, place.architecture) else {
-        return Ok(Found::Nothing);
-    };
-    if let Some(version) = pointed(held, place) {
-        return Ok(Found::Elsewhere(format!("../{version}/")));
-    }
-    let Some(at) = held.versions.iter().position(|v| v.version == place.at) else {
-        return Ok(Found::Nothing);
-    };
-    let version = &held.versions[at];
+    shown: &Shown<'_>,
+) -> Result<String, HoldingsError> {
+    let version = shown.version;
     let signers = Signers::read(holdings, view)?;
     let clients = commands::clients(&Subject {
         url: &view.url,
@@ -95,26 +86,25 @@ pub(super) fn make(
         hub: None,
     });
     let packages = holdings.pages().packages(holdings, version)?;
-    let before = held.versions.get(at + 1);
     let page = Version {
         sheet: Sheet::new(view, "../../../../", steps(version), signers),
         image: version.image.to_string(),
         version: version.version.to_string(),
         architecture: version.architecture.to_string(),
         distribution: distribution(version),
-        channels: image::channels(held, version).join(", "),
+        channels: image::channels(shown.held, version).join(", "),
         published: version.published.into(),
         unpacked: size(version.unpacked.bytes),
         entries: count(version.unpacked.entries),
         disk_limit: version.disk_limit.map(size),
         needs: needs(version),
-        before: before.map(|before| before.version.to_string()),
+        before: shown.before.map(|before| before.version.to_string()),
         archives: archives(version),
         files: files(version),
         clients,
         packages: packages.map(|packages| contents(&packages)),
     };
-    content(&page, view)
+    render(&page)
 }
 
 fn steps(version: &HeldVersion) -> Vec<Step> {

@@ -5,6 +5,7 @@ use super::fixture::{Fixture, VERSION};
 use hatchery_image::Sha256;
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
 
 #[test]
 fn targets_that_could_mean_another_file() {
@@ -78,6 +79,18 @@ fn heads_that_are_too_long_or_broken() {
         let shown: String = request.chars().take(60).collect();
         let answer = client.answer_head().expect(&shown);
         assert_eq!(answer.status, expected, "{shown:?}");
+    }
+    // Seven of them were read by hyper alone, and are counted with the end of
+    // their connections.
+    let end = Instant::now() + Duration::from_secs(10);
+    let is_counted = || {
+        let metrics = Client::connect(server.local_addr()).get("/metrics", &[]);
+        let text = String::from_utf8(metrics.body).unwrap();
+        text.contains("hatchery_requests_malformed_total 7\n")
+    };
+    while !is_counted() {
+        assert!(Instant::now() < end, "heads are not counted");
+        std::thread::sleep(Duration::from_millis(5));
     }
     // The server is none the worse for it.
     let answer = Client::connect(server.local_addr()).get("/catalog.json", &[]);

@@ -12,5 +12,6 @@ mod protocols;
 mod semantics;
 mod stopping;
 mod streams;
+mod told;
 
 pub(crate) use fixture::noise;

@@ -64,6 +64,50 @@ fn who_takes_nothing_of_an_answer_is_cut_and_who_takes_little_is_not() {
     assert!(rest.len() < ARCHIVE, "{} bytes", rest.len());
 }
 
+/// What a body's blocks come to while each is taken quickly, the last of them
+/// as large as any: from 32 KiB on, each twice the one before it.
+const BLOCKS: usize = (32 + 64 + 128 + 256 + 512) << 10;
+
+#[test]
+fn the_end_of_an_answer_may_be_taken_slowly_in_a_crowd_but_must_be_taken() {
+    let fixture = Fixture::new();
+    let patience = 2 * SHORT;
+    // The patience with heads says how often connections are looked at.
+    let server = fixture.serve_with(Options {
+        connections: 4,
+        ..options(Patience {
+            head: SHORT,
+            head_when_crowded: LONG,
+            stalled: LONG,
+            stalled_when_crowded: patience,
+        })
+    });
+    // Two of four connections are a crowd, and remain when one is cut.
+    let _idle = Client::connect(server.local_addr());
+    let begin = || {
+        let mut client = Client::narrow(server.local_addr());
+        let range = format!("Range: bytes=0-{}", BLOCKS - 1);
+        client.request("GET", &format!("{VERSION}/debian.tar.xz"), &[&range]);
+        assert_eq!(client.answer_head().unwrap().status, 206);
+        // Then the last block is what the server has left.
+        let body = client.read(BLOCKS / 2).unwrap();
+        (client, body)
+    };
+    let (mut stalled, part) = begin();
+    let (mut slow, mut body) = begin();
+    let begun = Instant::now();
+    while body.len() < BLOCKS {
+        std::thread::sleep(SHORT / 4);
+        let more = slow.read((24 << 10).min(BLOCKS - body.len())).unwrap();
+        assert!(!more.is_empty(), "cut after {} bytes", body.len());
+        body.extend(more);
+    }
+    assert!(begun.elapsed() > 2 * patience, "{:?}", begun.elapsed());
+    assert!(body == fixture.archive[..BLOCKS], "the body differs");
+    let rest = stalled.read(BLOCKS).unwrap_or_default();
+    assert!(part.len() + rest.len() < BLOCKS, "{} bytes", rest.len());
+}
+
 #[test]
 fn the_number_of_connections_is_limited_and_idle_ones_give_way() {
     let fixture = Fixture::new();

@@ -6,7 +6,7 @@ use hatchery_image::files::ImageFiles;
 use hatchery_image::manifest::ArchiveFormat;
 use hatchery_image::{Progress, Sha256};
 use hatchery_mirror::{
-    DeriveError, Derived, Options, Running, Selection, Server, derive_gzip, remove_gzip,
+    DeriveError, Derived, Options, Outcome, Running, Selection, Server, derive_gzip, remove_gzip,
 };
 use hatchery_tests::lab::{noise, pack_tree};
 use hatchery_tests::tree::{self, Untouched};
@@ -175,7 +175,7 @@ fn a_layer_of_gzip_is_for_clients_that_read_no_zstd() {
     let files = lab.publish("1");
     let plain = lab.inspect("latest", &["--raw"]);
     let made = lab.derive("lab:latest").unwrap();
-    assert_eq!((made.len(), made[0].was_there), (1, false));
+    assert_eq!((made.len(), made[0].outcome), (1, Outcome::Made));
     let index = lab.inspect("latest", &["--raw"]);
     assert_eq!(index["manifests"].as_array().unwrap().len(), 2);
     // umoci's of old unpacks what skopeo got for it.
@@ -199,14 +199,18 @@ fn a_layer_of_gzip_is_for_clients_that_read_no_zstd() {
     let layer = folder.join(format!("{}.tar.gz", made[0].sha256));
     let bytes = fs::read(&layer).unwrap();
     assert_eq!(Sha256::of(&bytes), made[0].sha256);
-    assert!(lab.derive("lab").unwrap()[0].was_there);
+    assert_eq!(lab.derive("lab").unwrap()[0].outcome, Outcome::WasThere);
     fs::remove_file(&layer).unwrap();
     fs::write(folder.join(".#hatchery-0123456789abcdef"), "half").unwrap();
     let again = lab.derive("lab").unwrap();
     assert_eq!(
-        (again[0].sha256, again[0].was_there),
-        (made[0].sha256, false)
+        (again[0].sha256, again[0].outcome),
+        (made[0].sha256, Outcome::Made)
     );
+    assert!(fs::read(&layer).unwrap() == bytes);
+    // What is as long and something else is no layer.
+    fs::write(&layer, vec![0; bytes.len()]).unwrap();
+    assert_eq!(lab.derive("lab").unwrap()[0].outcome, Outcome::Made);
     assert!(fs::read(&layer).unwrap() == bytes);
     // One member, as old readers want it.
     let mut one = flate2::read::GzDecoder::new(&bytes[..]);
@@ -216,7 +220,7 @@ fn a_layer_of_gzip_is_for_clients_that_read_no_zstd() {
     assert!(one.into_inner().is_empty());
 
     let removed = remove_gzip(&lab.yard.store(), &[]).unwrap();
-    assert_eq!(removed.len(), 1);
+    assert_eq!(removed.layers.len(), 1);
     assert_eq!(lab.inspect("latest", &["--raw"]), plain);
     let left: Vec<_> = fs::read_dir(&folder).unwrap().collect();
     assert_eq!(left.len(), 1, "{left:?}");

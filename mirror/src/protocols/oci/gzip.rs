@@ -12,12 +12,9 @@
 //! nothing depends on them: clients compare a layer with its digest, and what
 //! it unpacks to with the tar's.
 
-use crate::store::{self, Store};
 use hatchery_image::Sha256;
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Folder of what is derived, and the one in it for what is here.
 pub(crate) const FOLDER: [&str; 2] = ["derived", "gzip"];
@@ -37,40 +34,6 @@ pub(crate) struct Layer {
 
 /// The layers that are kept, by the digest of their tar.
 pub(crate) type Layers = BTreeMap<Sha256, Layer>;
-
-/// The list as it lies in the store, and when it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct List {
-    bytes: Vec<u8>,
-    pub(crate) modified: SystemTime,
-}
-
-impl List {
-    /// Reads the list; an empty one where there is none.
-    ///
-    /// # Errors
-    /// It is there and cannot be read, or is larger than [`LIST_MAX`].
-    pub(crate) fn read(store: &Store) -> io::Result<Self> {
-        let Some(file) = store.open_file(&list_path())? else {
-            return Ok(Self {
-                bytes: Vec::new(),
-                modified: UNIX_EPOCH,
-            });
-        };
-        Ok(Self {
-            modified: file.metadata()?.modified()?,
-            bytes: store::read_limited(&file, LIST_MAX)?,
-        })
-    }
-
-    /// What it lists; nothing where it is damaged.
-    pub(crate) fn layers(&self) -> Layers {
-        parse(&self.bytes).unwrap_or_else(|| {
-            tracing::error!("the list of gzip layers is damaged; none is offered");
-            Layers::new()
-        })
-    }
-}
 
 /// Where the list lies, beneath the store's root.
 pub(crate) fn list_path() -> PathBuf {
@@ -100,11 +63,8 @@ pub(crate) fn render(layers: &Layers) -> Vec<u8> {
     lines.collect::<String>().into_bytes()
 }
 
-fn folder() -> PathBuf {
-    FOLDER.iter().collect()
-}
-
-fn parse(bytes: &[u8]) -> Option<Layers> {
+/// What a list says; none where it is damaged.
+pub(crate) fn parse(bytes: &[u8]) -> Option<Layers> {
     let text = std::str::from_utf8(bytes).ok()?;
     let line = |line: &str| {
         let mut parts = line.split(' ');
@@ -117,6 +77,10 @@ fn parse(bytes: &[u8]) -> Option<Layers> {
             .then_some((tar, Layer { sha256, size }))
     };
     text.lines().map(line).collect()
+}
+
+fn folder() -> PathBuf {
+    FOLDER.iter().collect()
 }
 
 #[cfg(test)]

@@ -109,6 +109,13 @@ pub(crate) fn route(parts: &[&str], query: Option<&str>) -> Option<Wanted> {
     Some(wanted.unwrap_or_else(Wanted::Nothing))
 }
 
+/// Whether clients can ask for an image: its name may hold what those of the
+/// specification do not.
+pub(crate) fn is_name(image: &ImageName) -> bool {
+    let name = image.as_str();
+    !name.contains(".-") && !name.contains("-.")
+}
+
 /// A name of several parts is none of an image.
 fn image(parts: &[&str]) -> Result<ImageName, Complaint> {
     match *parts {
@@ -196,7 +203,7 @@ fn find_blob(
             .map(|content| Found::Content(as_blob(content, digest))),
         Ok(Blob::Gzip(layer)) => holdings
             .oci()
-            .open(holdings.store(), *layer)?
+            .open(holdings, *layer)?
             .map(|content| Found::Provisional(as_blob(content, digest))),
     };
     Ok(content.unwrap_or(Found::Refused(Complaint::Blob)))

@@ -128,8 +128,7 @@ impl Registry {
         // The inventory is sorted by image.
         for held in inventory.held.chunk_by(|a, b| a.image == b.image) {
             let name = &held[0].image;
-            // Ours may hold what the specification's do not, and no client asks for.
-            if name.as_str().contains(".-") || name.as_str().contains("-.") {
+            if !super::is_name(name) {
                 continue;
             }
             let mut repository = repository(held, layers);

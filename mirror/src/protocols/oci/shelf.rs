@@ -1,28 +1,28 @@
 //! What is remembered between requests: the registry, and open layers of gzip.
 
-use super::gzip::{self, Layer};
+use super::gzip::{self, Layer, Layers};
 use super::registry::Registry;
 use crate::conditional::Validators;
-use crate::holdings::{Content, Data, Holdings, HoldingsError};
+use crate::faults;
+use crate::holdings::{Content, Data, Holdings, HoldingsError, Identity, Opened, SharedFiles};
 use crate::inventory::Inventory;
-use crate::store::Store;
 use hatchery_image::Sha256;
-use std::collections::HashMap;
-use std::fs::File;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::UNIX_EPOCH;
 
 /// The registry that was made last, and what it was made from.
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
     known: Mutex<Option<Known>>,
-    /// Layers of gzip that are being sent, an open file each.
-    open: Mutex<HashMap<Sha256, Weak<File>>>,
+    /// Layers of gzip that are being sent.
+    open: SharedFiles<Sha256>,
 }
 
 #[derive(Debug)]
 struct Known {
     inventory: Arc<Inventory>,
-    list: gzip::List,
+    /// Which list of layers there was.
+    list: Option<Identity>,
     registry: Arc<Registry>,
 }
 
@@ -30,11 +30,14 @@ impl Shelf {
     /// What is offered now.
     pub(super) fn registry(&self, holdings: &Holdings) -> Result<Arc<Registry>, HoldingsError> {
         let inventory = holdings.inventory()?;
-        let store = holdings.store();
-        let list = gzip::List::read(store).map_err(|source| HoldingsError::Read {
-            path: store.root().join(gzip::list_path()),
-            source,
-        })?;
+        let opened = holdings.open(&gzip::list_path()).unwrap_or_else(|error| {
+            faults::tell(&format!(
+                "no layer of gzip is offered: {}",
+                faults::with_causes(&error)
+            ));
+            None
+        });
+        let list = opened.as_ref().map(|opened| opened.identity);
         // Held while it is made, as the inventory is.
         let mut known = lock(&self.known);
         if let Some(known) = &*known
@@ -44,8 +47,10 @@ impl Shelf {
             return Ok(Arc::clone(&known.registry));
         }
         let before = known.as_ref().map(|known| &*known.registry);
-        let modified = holdings.modified()?.max(list.modified);
-        let registry = Registry::build(&inventory, &list.layers(), before, modified);
+        let written = opened.as_ref().map_or(UNIX_EPOCH, |opened| opened.modified);
+        let modified = holdings.modified()?.max(written);
+        let layers = opened.map_or_else(Layers::new, |opened| read(holdings, &opened));
+        let registry = Registry::build(&inventory, &layers, before, modified);
         let registry = Arc::new(registry);
         *known = Some(Known {
             inventory,
@@ -54,47 +59,45 @@ impl Shelf {
         });
         Ok(registry)
     }
+
     /// A layer of gzip; none where its file is gone or has another size.
     pub(super) fn open(
         &self,
-        store: &Store,
+        holdings: &Holdings,
         layer: Layer,
     ) -> Result<Option<Content>, HoldingsError> {
         let path = gzip::layer_path(layer.sha256);
-        let failed = |source| HoldingsError::Read {
-            path: store.root().join(&path),
-            source,
-        };
-        let Some(file) = store.open_file(&path).map_err(failed)? else {
+        let Some(opened) = holdings.open(&path)? else {
             return Ok(None);
         };
-        let metadata = file.metadata().map_err(failed)?;
-        if metadata.len() != layer.size {
-            tracing::error!(path = %path.display(), "a layer has not the size that its list says; it is not sent");
+        if opened.identity.size != layer.size {
+            faults::tell(&format!(
+                "{} has not the size that its list says; it is not sent",
+                path.display()
+            ));
             return Ok(None);
         }
-        let modified = metadata.modified().map_err(failed)?;
         Ok(Some(Content {
             media_type: "application/gzip".into(),
             length: layer.size,
-            validators: Validators::new(layer.sha256.to_string(), modified),
+            validators: Validators::new(layer.sha256.to_string(), opened.modified),
             immutable: true,
             headers: Vec::new(),
-            data: Data::File(self.share(layer.sha256, file)),
+            data: Data::File(self.open.share(&layer.sha256, opened)),
         }))
     }
+}
 
-    /// The file itself, or the one of the same digest that others read already.
-    fn share(&self, digest: Sha256, file: File) -> Arc<File> {
-        let mut open = lock(&self.open);
-        if let Some(file) = open.get(&digest).and_then(Weak::upgrade) {
-            return file;
-        }
-        open.retain(|_, file| file.strong_count() > 0);
-        let file = Arc::new(file);
-        open.insert(digest, Arc::downgrade(&file));
-        file
-    }
+/// What a list says; nothing where it cannot be read or is damaged.
+fn read(holdings: &Holdings, opened: &Opened) -> Layers {
+    let bytes = holdings.read(&gzip::list_path(), opened, gzip::LIST_MAX);
+    let why = match bytes.map(|bytes| gzip::parse(&bytes)) {
+        Ok(Some(layers)) => return layers,
+        Ok(None) => "their list is damaged".to_owned(),
+        Err(error) => faults::with_causes(&error),
+    };
+    tracing::error!("no layer of gzip is offered: {why}");
+    Layers::new()
 }
 
 /// What is behind these locks is replaced whole.

@@ -7,7 +7,10 @@ use super::{DEBIANS, at_host};
 use crate::Options;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 const TARGETS: [&str; 4] = [
     "/",
@@ -107,5 +110,38 @@ fn a_page_changes_with_the_time_that_it_speaks_of() {
     assert_eq!(client.get("/", &[&since]).status, 304);
     set("2026-12-22T00:00:00Z");
     assert_eq!(client.get("/", &[&tag]).status, 200);
+    assert_eq!(client.get("/", &[&since]).status, 200);
+}
+
+/// The time that the server below is told: when its catalog came to be there.
+static PUBLISHED: AtomicI64 = AtomicI64::new(0);
+
+#[test]
+fn a_page_that_changed_within_its_minute_is_sent_again() {
+    let mut images = Images::new(&DEBIANS);
+    let server = images.serve_with(Options {
+        now: || jiff::Timestamp::from_second(PUBLISHED.load(Ordering::Relaxed)).unwrap(),
+        ..Fixture::options()
+    });
+    let tell = |images: &Images| {
+        let catalog = fs::metadata(images.store().catalog()).unwrap();
+        PUBLISHED.store(catalog.ctime(), Ordering::Relaxed);
+    };
+    let mut client = Client::connect(server.local_addr());
+    tell(&images);
+    let before = client.get("/", &[]);
+    let since = format!(
+        "If-Modified-Since: {}",
+        before.header("last-modified").unwrap()
+    );
+    assert_eq!(client.get("/", &[&since]).status, 304);
+    // What is a second older has another date.
+    std::thread::sleep(Duration::from_millis(1100));
+    images.publish(&[]);
+    // As one that was copied here has it.
+    let mut options = fs::File::options();
+    let catalog = options.write(true).open(images.store().catalog());
+    catalog.unwrap().set_modified(UNIX_EPOCH).unwrap();
+    tell(&images);
     assert_eq!(client.get("/", &[&since]).status, 200);
 }

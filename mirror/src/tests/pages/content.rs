@@ -65,7 +65,7 @@ fn an_image_has_its_versions_and_a_command_for_each_client() {
             "sudo nspawn --init debian/trixie/tar",
             "podman pull --tls-verify=false mirror:80/debian:latest",
             "skopeo copy --src-tls-verify=false docker://mirror:80/debian:latest oci:debian:latest",
-            "'http://mirror/images/debian/amd64/2/{debian.tar.xz,SHA256SUMS,SHA256SUMS.gpg}' http://mirror/keys.pgp",
+            "'http://mirror/images/debian/amd64/2/{debian.tar.zst,SHA256SUMS,SHA256SUMS.gpg}' http://mirror/keys.pgp",
         ],
     );
     // It speaks to nobody without TLS.

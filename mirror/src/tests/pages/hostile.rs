@@ -73,7 +73,7 @@ fn what_a_manifest_says_is_text() {
     );
     // No path leads to what lies in a folder.
     assert!(!html.contains("href=\"a"), "{html}");
-    // Nothing but hatchery and the registries, which need no file's name.
+    // Nothing but hatchery, which needs no file's name.
     for command in ["pull-tar", "sha256sum", "nspawn --init"] {
         assert!(!seen.contains(command), "{command} is in {seen}");
     }

@@ -1,6 +1,7 @@
 //! The pages for people.
 
 mod answers;
+mod commands;
 mod content;
 mod hostile;
 mod hosts;
@@ -85,7 +86,7 @@ const DEBIANS: [Image<'static>; 2] = [
         release: "debian/trixie",
         published: "2026-11-21T10:00:00Z",
         aliased: true,
-        zstd: false,
+        zstd: true,
         systemd: None,
         channels: &[],
         edit: first,
@@ -97,7 +98,7 @@ const DEBIANS: [Image<'static>; 2] = [
         release: "debian/trixie",
         published: "2026-11-22T16:15:00Z",
         aliased: true,
-        zstd: false,
+        zstd: true,
         systemd: None,
         channels: &["latest", "stable"],
         edit: second,

@@ -3,7 +3,12 @@
 
 use super::super::client::Client;
 use super::super::images::Images;
+use super::super::told::{bytes_read, warnings};
 use super::{DEBIANS, KEY, assert_shows, page, text};
+use crate::holdings::Holdings;
+use crate::page::{View, route};
+use crate::target::Route;
+use hatchery_image::layout::{CERTIFICATES, CERTIFICATES_MAX};
 use std::fs;
 
 #[test]
@@ -81,4 +86,25 @@ fn a_manifest_that_went_missing_or_was_replaced_shows_no_packages() {
     assert_shows(&html, &["3 packages"]);
     let answer = Client::connect(server.local_addr()).get("/images/debian/amd64/9/", &[]);
     assert_eq!(answer.status, 404);
+}
+
+#[test]
+fn certificates_are_read_once_even_if_that_fails() {
+    let images = Images::new(&DEBIANS);
+    let holdings = Holdings::new(images.store());
+    let find = || {
+        let now = "2026-11-23T00:00:00Z".parse().unwrap();
+        let view = View::new("http://mirror/".parse().unwrap(), now);
+        let wanted = route(&[""]).unwrap().seen_by(view);
+        drop(holdings.find(&Route::Page(wanted)).unwrap());
+    };
+    for length in [10_000, CERTIFICATES_MAX + 1] {
+        let certificates = vec![b'x'; length as usize];
+        fs::write(images.store().root().join(CERTIFICATES), certificates).unwrap();
+        let told = warnings(find);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("pages show fingerprints alone"));
+        assert_eq!(warnings(find), [""; 0]);
+        assert!(bytes_read(find) < length);
+    }
 }

@@ -202,8 +202,8 @@ fn what_a_page_says_to_type_works() {
     let mut browser = Browser::start();
     browser.look_like(1280, "light");
     browser.open(&format!("{}/images/debian/", mirror.url()));
-    let command =
-        "document.querySelector('#get-curl').parentElement.querySelector('pre').textContent";
+    let command = "[...document.querySelector('#get-curl').parentElement.querySelectorAll('pre')]
+        .map(block => block.textContent).join('\\n')";
     let command = browser.ask(command).as_str().unwrap().to_owned();
     browser.close();
     let folder = mirror.yard.path("typed");

@@ -4,16 +4,24 @@
 //! Names of images, versions and releases are plain by their types, and a URL
 //! by its own; the name of an archive comes from a manifest and is looked at
 //! here. A client is left out where its command could not work: incus without
-//! TLS, registries below a path, nspawn.org's script where it would get
-//! another image.
+//! TLS, nspawn.org's script where it would get another image, what a registry
+//! does not have.
+
+mod registry;
 
 use super::PublicUrl;
 use crate::inventory::HeldVersion;
 use hatchery_image::manifest::{Archive, ArchiveFormat};
-use hatchery_image::{Architecture, Channel, Fingerprint};
+use hatchery_image::{Channel, Fingerprint};
+use registry::registry;
 
 /// Longest file name, in bytes: the kernel's limit.
 const FILE_NAME_MAX: usize = 255;
+
+/// What is said before a key is trusted, which nobody should do in one go with
+/// what shows it.
+const COMPARE: &str = "What follows trusts the key. Compare its fingerprint first, \
+                       with one that you got from the publisher in another way.";
 
 /// A client, and how it gets an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,10 +31,34 @@ pub(super) struct Client {
     pub(super) name: &'static str,
     /// What it verifies, and what it needs.
     pub(super) note: String,
-    /// Lines of a shell.
-    pub(super) commands: String,
     /// What the configuration holds, and where, if it needs any.
     pub(super) file: Option<(&'static str, String)>,
+    pub(super) blocks: Vec<Block>,
+}
+
+/// Lines of a shell to type in one go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    /// What is to be done before, if anything.
+    pub(super) before: Option<&'static str>,
+    pub(super) lines: String,
+}
+
+impl Block {
+    fn new(lines: String) -> Self {
+        Self {
+            before: None,
+            lines,
+        }
+    }
+
+    /// Lines that trust a key.
+    fn trusting(lines: String) -> Self {
+        Self {
+            before: Some(COMPARE),
+            lines,
+        }
+    }
 }
 
 /// Which image, and by which name.
@@ -89,15 +121,16 @@ fn hatchery(subject: &Subject<'_>) -> Option<Client> {
     Some(Client {
         id: "hatchery",
         name: "hatchery",
-        note: "Verifies the signature, the expiry and every digest before anything is visible. \
-               Compare the fingerprint first."
+        note: "Verifies the signature, the expiry and every digest before anything is visible."
             .to_owned(),
-        commands: format!(
-            "sudo hatchery import {reference}{architecture} --mirror {} \\\n    --trust {key}\n\
-             sudo machinectl start {}",
-            subject.url, version.image
-        ),
         file: None,
+        blocks: vec![
+            Block::trusting(format!(
+                "sudo hatchery import {reference}{architecture} --mirror {} \\\n    --trust {key}",
+                quoted(subject.url)
+            )),
+            Block::new(format!("sudo machinectl start {}", version.image)),
+        ],
     })
 }
 
@@ -109,24 +142,32 @@ fn systemd(subject: &Subject<'_>) -> Option<Client> {
         None => " Needs systemd 258, the first that unpacks zstd.",
     };
     let archive = xz.or_else(|| archive(version, |_| true))?;
-    let (url, folder, image) = (subject.url, subject.folder(), &version.image);
-    let file = archive.file.as_str();
+    let keys = quoted(format!("{}keys.pgp", subject.url));
+    let url = quoted(format!("{}{}", subject.folder(), archive.file));
+    let image = &version.image;
     Some(Client {
         id: "systemd",
         name: "systemd",
         note: format!(
-            "Verifies the signature of SHA256SUMS with the keys in /etc/systemd. The first line shows this mirror’s key; \
-             compare its fingerprint before the second puts it there.{needs}"
-        ),
-        commands: format!(
-            "curl -fsSo keys.pgp {url}keys.pgp && gpg --show-keys --with-fingerprint keys.pgp\n\
-             sudo gpg --no-default-keyring --keyring /etc/systemd/import-pubring.gpg --import keys.pgp\n\
-             # systemd 256 and later\n\
-             sudo importctl pull-tar --class=machine --verify=signature {folder}{file} {image}\n\
-             # before\n\
-             sudo machinectl pull-tar --verify=signature {folder}{file} {image}"
+            "Verifies the signature of SHA256SUMS with the keys in /etc/systemd. \
+             The first line shows this mirror’s key, and the second puts it there.{needs}"
         ),
         file: None,
+        blocks: vec![
+            Block::new(format!(
+                "curl -fsSo keys.pgp {keys} && gpg --show-keys --with-fingerprint keys.pgp"
+            )),
+            Block::trusting(
+                "sudo gpg --no-default-keyring --keyring /etc/systemd/import-pubring.gpg --import keys.pgp"
+                    .to_owned(),
+            ),
+            Block::new(format!(
+                "# systemd 256 and later\n\
+                 sudo importctl pull-tar --class=machine --verify=signature {url} {image}\n\
+                 # before\n\
+                 sudo machinectl pull-tar --verify=signature {url} {image}"
+            )),
+        ],
     })
 }
 
@@ -135,10 +176,9 @@ fn script(subject: &Subject<'_>) -> Option<Client> {
     Some(Client {
         id: "nspawn",
         name: "nspawn.org’s script",
-        note: "Verifies the signature with the key that it finds at this mirror: compare the fingerprint. \
+        note: "Verifies the signature with the key that it finds at this mirror. \
                /etc/systemd/import-pubring.gpg must not hold another mirror’s."
             .to_owned(),
-        commands: format!("sudo nspawn --init {argument}"),
         file: Some((
             "/etc/nspawn.conf",
             format!(
@@ -147,6 +187,7 @@ fn script(subject: &Subject<'_>) -> Option<Client> {
                  KEYLOCATION={url}storage/masterkey.pgp"
             ),
         )),
+        blocks: vec![Block::trusting(format!("sudo nspawn --init {argument}"))],
     })
 }
 
@@ -155,73 +196,18 @@ fn incus(subject: &Subject<'_>) -> Option<Client> {
     if !subject.url.is_secure() || !is_latest {
         return None;
     }
-    let (url, image) = (subject.url, &subject.version.image);
+    let (url, image) = (quoted(subject.url), &subject.version.image);
     Some(Client {
         id: "incus",
         name: "incus",
         note: "Verifies digests but no signature: it trusts the server, whose certificate the host must trust."
             .to_owned(),
-        commands: format!(
+        file: None,
+        blocks: vec![Block::new(format!(
             "incus remote add hatchery {url} --protocol simplestreams\n\
              incus launch hatchery:{image}"
-        ),
-        file: None,
+        ))],
     })
-}
-
-fn registry(subject: &Subject<'_>) -> Option<Client> {
-    // A registry is at the root of its host (the distribution specification).
-    if !subject.url.is_root() {
-        return None;
-    }
-    let (skopeo, podman) = match subject.url.is_secure() {
-        true => ("", ""),
-        false => (" --src-tls-verify=false", " --tls-verify=false"),
-    };
-    // The version of one architecture is no other's.
-    let (chosen, overridden) = match (subject.channel, platform(subject.version.architecture)) {
-        (Some(_), _) => (String::new(), String::new()),
-        (None, (name, None)) => (
-            format!(" --arch {name}"),
-            format!(" --override-arch {name}"),
-        ),
-        (None, (name, Some(variant))) => (
-            format!(" --arch {name} --variant {variant}"),
-            format!(" --override-arch {name} --override-variant {variant}"),
-        ),
-    };
-    let (image, at) = (&subject.version.image, subject.at());
-    let (host, authority) = (registry_host(subject.url), subject.url.authority());
-    // It speaks TLS alone, takes what is for its host, and needs no port.
-    let systemd = match subject.channel {
-        Some(_) if subject.url.is_secure() => {
-            format!(
-                "\n# systemd 260 and later\nsudo importctl pull-oci {authority}/{image}:{at} {image}"
-            )
-        }
-        _ => String::new(),
-    };
-    Some(Client {
-        id: "oci",
-        name: "podman, skopeo",
-        note: "Verify digests but no signature: they trust the server.".to_owned(),
-        commands: format!(
-            "podman pull{chosen}{podman} {host}/{image}:{at}\n\
-             skopeo{overridden} copy{skopeo} docker://{host}/{image}:{at} oci:{image}:{at}{systemd}"
-        ),
-        file: None,
-    })
-}
-
-/// What podman and skopeo take for a host: one without dot or port would be the
-/// name of a user of Docker Hub.
-fn registry_host(url: &PublicUrl) -> String {
-    let host = url.authority();
-    match url.is_secure() {
-        _ if host.contains(['.', ':']) || host == "localhost" => host.to_owned(),
-        true => format!("{host}:443"),
-        false => format!("{host}:80"),
-    }
 }
 
 fn curl(subject: &Subject<'_>) -> Option<Client> {
@@ -236,19 +222,33 @@ fn curl(subject: &Subject<'_>) -> Option<Client> {
     Some(Client {
         id: "curl",
         name: "curl, by hand",
-        note:
-            "The second line shows the fingerprint to compare; the third verifies the signature, \
-               and the fourth the archive."
-                .to_owned(),
-        commands: format!(
-            "curl -f --remote-name-all '{folder}{{{file},SHA256SUMS,SHA256SUMS.gpg}}' {}keys.pgp\n\
-             gpg --show-keys --with-fingerprint keys.pgp\n\
-             gpgv --keyring ./keys.pgp SHA256SUMS.gpg SHA256SUMS &&\n\
-             sha256sum --check --ignore-missing SHA256SUMS",
-            subject.url
-        ),
+        note: "The second line shows the fingerprint; \
+               the third verifies the signature, and the fourth the archive."
+            .to_owned(),
         file: None,
+        blocks: vec![
+            Block::new(format!(
+                "curl -f --remote-name-all '{folder}{{{file},SHA256SUMS,SHA256SUMS.gpg}}' {}\n\
+                 gpg --show-keys --with-fingerprint keys.pgp",
+                quoted(format!("{}keys.pgp", subject.url))
+            )),
+            Block::trusting(
+                "gpgv --keyring ./keys.pgp SHA256SUMS.gpg SHA256SUMS &&\n\
+                 sha256sum --check --ignore-missing SHA256SUMS"
+                    .to_owned(),
+            ),
+        ],
     })
+}
+
+/// A place as an argument of a shell, to which the brackets of an IPv6 address
+/// are a pattern. Nothing else in a place means anything to it.
+fn quoted(place: impl ToString) -> String {
+    let place = place.to_string();
+    match place.contains('[') {
+        true => format!("'{place}'"),
+        false => place,
+    }
 }
 
 /// The best archive of a kind whose name means nothing else to a shell.
@@ -260,14 +260,4 @@ fn archive(version: &HeldVersion, is_it: impl Fn(&Archive) -> bool) -> Option<&A
 fn is_plain(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+-".contains(&b);
     !name.starts_with('-') && name.len() <= FILE_NAME_MAX && name.bytes().all(plain)
-}
-
-/// What OCI calls an architecture, and its variant.
-fn platform(architecture: Architecture) -> (&'static str, Option<&'static str>) {
-    match architecture {
-        Architecture::Armhf => ("arm", Some("v7")),
-        Architecture::I386 => ("386", None),
-        Architecture::Ppc64el => ("ppc64le", None),
-        other => (other.debian(), None),
-    }
 }

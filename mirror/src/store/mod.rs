@@ -15,13 +15,19 @@
 //! store reaches anything outside. Owns no policy on what is published or
 //! signed, and never reads a catalog: those are `publish` and `catalog`.
 
-use hatchery_image::durable::{self, DirectoryLock, DurableError};
-use hatchery_image::layout;
+mod error;
+mod repository;
+
+pub use error::StoreError;
 pub use hatchery_image::layout::{CATALOG, IMAGES};
+pub use repository::REPOSITORY;
+
+use error::{Result, failed};
+use hatchery_image::durable::{self, DirectoryLock};
+use hatchery_image::layout;
 use hatchery_image::place::{Resolve, open_in};
 use hatchery_image::{Architecture, ImageName, Version};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
-use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -30,84 +36,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// File name of the repository's identity.
-pub const REPOSITORY: &str = "repository.json";
-
-/// Newest `format` of `repository.json` that is read.
-const FORMAT: u32 = 1;
-/// Largest `repository.json` that is read, in bytes.
-const REPOSITORY_MAX: u64 = 64 << 10;
 /// Published files can be read by any server's user, whatever the umask.
 pub(crate) const FILE_MODE: u32 = 0o644;
 /// As [`FILE_MODE`], of folders.
 pub(crate) const DIRECTORY_MODE: u32 = 0o755;
-
-/// Why a store cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Something about its root failed.
-    #[error("cannot {doing} the store {path}")]
-    Root {
-        /// What was being done, such as `open`.
-        doing: &'static str,
-        /// The store's root.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// The folder is no store.
-    #[error("{path} is not a store: it holds no {REPOSITORY}")]
-    NotAStore {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The folder holds other things.
-    #[error("{path} is not empty and not a store; name a new folder for the store")]
-    NotEmpty {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The identity cannot be understood.
-    #[error("{path} cannot be read as a repository's identity")]
-    Identity {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// A newer program made the store.
-    #[error(
-        "{path} has format {format}, and this program reads up to {FORMAT}; a newer hatchery is needed"
-    )]
-    TooNew {
-        /// The file.
-        path: PathBuf,
-        /// Its format.
-        format: u32,
-    },
-    /// A file or folder of it could not be written.
-    #[error("cannot write to the store")]
-    Write(#[source] DurableError),
-    /// A file of it could not be read.
-    #[error("cannot read {path}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-}
-
-type Result<T> = std::result::Result<T, StoreError>;
-
-#[derive(Serialize, Deserialize)]
-struct Identity {
-    format: u32,
-    repository: String,
-}
 
 /// A folder of published images. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -131,7 +63,7 @@ impl Store {
             directory: Arc::new(directory),
             repository: String::new(),
         };
-        store.repository = store.read_identity()?;
+        store.repository = repository::read(&store)?;
         Ok(store)
     }
 
@@ -143,24 +75,8 @@ impl Store {
     pub fn create(root: &Path) -> Result<Self> {
         fs::create_dir_all(root).map_err(failed("make", root))?;
         let _lock = DirectoryLock::exclusive(root).map_err(StoreError::Write)?;
-        let path = root.join(REPOSITORY);
-        if !path.exists() {
-            refuse_foreign_folder(root)?;
-            let identity = Identity {
-                format: FORMAT,
-                repository: random_uuid().map_err(failed("find random bytes for", root))?,
-            };
-            let mut bytes =
-                serde_json::to_vec_pretty(&identity).map_err(|source| StoreError::Identity {
-                    path: path.clone(),
-                    source,
-                })?;
-            bytes.push(b'\n');
-            set_directory_mode(root)?;
-            durable::write(&path, &bytes, FILE_MODE).map_err(StoreError::Write)?;
-            if let Some(parent) = root.parent().filter(|p| !p.as_os_str().is_empty()) {
-                durable::sync_directory(parent).map_err(StoreError::Write)?;
-            }
+        if !root.join(REPOSITORY).exists() {
+            repository::begin(root)?;
         }
         Self::open(root)
     }
@@ -279,26 +195,6 @@ impl Store {
         };
         read_limited(&file, limit).map(Some).map_err(failed)
     }
-
-    fn read_identity(&self) -> Result<String> {
-        let path = self.root.join(REPOSITORY);
-        let Some(bytes) = self.read(Path::new(REPOSITORY), REPOSITORY_MAX)? else {
-            return Err(StoreError::NotAStore {
-                path: self.root.clone(),
-            });
-        };
-        let identity: Identity = match serde_json::from_slice(&bytes) {
-            Ok(identity) => identity,
-            Err(source) => return Err(StoreError::Identity { path, source }),
-        };
-        if identity.format > FORMAT {
-            return Err(StoreError::TooNew {
-                path,
-                format: identity.format,
-            });
-        }
-        Ok(identity.repository)
-    }
 }
 
 /// Path of a version beneath the root.
@@ -319,94 +215,15 @@ pub(crate) fn read_limited(file: &File, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn failed(doing: &'static str, root: &Path) -> impl FnOnce(io::Error) -> StoreError {
-    let path = root.to_owned();
-    move |source| StoreError::Root {
-        doing,
-        path,
-        source,
-    }
-}
-
 fn set_directory_mode(path: &Path) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(DIRECTORY_MODE))
         .map_err(failed("set the mode of a folder of", path))
-}
-
-/// A store is not begun among somebody's files: its root is served.
-fn refuse_foreign_folder(root: &Path) -> Result<()> {
-    let entries = fs::read_dir(root).map_err(failed("list", root))?;
-    for entry in entries {
-        let name = entry.map_err(failed("list", root))?.file_name();
-        // The lock, and what a killed writer of the identity left.
-        if !name.as_encoded_bytes().starts_with(b".") {
-            return Err(StoreError::NotEmpty {
-                path: root.to_owned(),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// A random UUID (version 4 of RFC 9562).
-fn random_uuid() -> io::Result<String> {
-    let mut bytes = [0u8; 16];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-    bytes[6] = (bytes[6] & 0x0f) | 0x40;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    let digits = format!("{:032x}", u128::from_be_bytes(bytes));
-    let groups = [
-        &digits[..8],
-        &digits[8..12],
-        &digits[12..16],
-        &digits[16..20],
-        &digits[20..],
-    ];
-    Ok(groups.join("-"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
-
-    #[test]
-    fn a_store_keeps_its_id() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("new/store");
-        let id = Store::create(&root).unwrap().repository().to_owned();
-        assert_eq!(id.len(), 36);
-        assert_eq!(&id[14..15], "4");
-        assert_eq!(Store::create(&root).unwrap().repository(), id);
-        assert_eq!(Store::open(&root).unwrap().repository(), id);
-        let other = Store::create(&dir.path().join("other")).unwrap();
-        assert_ne!(other.repository(), id);
-    }
-
-    #[test]
-    fn no_store_begins_among_other_files() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("letters.txt"), "dear").unwrap();
-        assert!(matches!(
-            Store::create(dir.path()),
-            Err(StoreError::NotEmpty { .. })
-        ));
-        assert!(matches!(
-            Store::open(dir.path()),
-            Err(StoreError::NotAStore { .. })
-        ));
-    }
-
-    #[test]
-    fn a_newer_store_is_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let text = r#"{"format": 2, "repository": "x"}"#;
-        fs::write(dir.path().join(REPOSITORY), text).unwrap();
-        assert!(matches!(
-            Store::open(dir.path()),
-            Err(StoreError::TooNew { format: 2, .. })
-        ));
-    }
 
     #[test]
     fn nothing_outside_is_opened() {

@@ -3,25 +3,31 @@
 //! What is in the page cache is copied at once, or on plain TCP not at all: the
 //! kernel sends it (`sendfile`). Any other block is read on a blocking thread
 //! when the connection asks for it, so a slow disk holds up nobody else, and
-//! lives until its last byte was taken by the kernel. Blocks grow for clients that are quick to take them and shrink
-//! for those that are slow, and all blocks together have a budget, above
-//! which everybody gets the smallest: ten thousand slow clients cost memory
-//! by their number times [`BLOCK_MIN`], not by the size of what they fetch.
+//! lives until its last byte was taken by the kernel. Blocks grow for clients that
+//! are quick to take them and shrink for those that are slow, and all blocks
+//! together have a [`Budget`], above which everybody gets the smallest: ten
+//! thousand slow clients cost memory by their number times [`BLOCK_MIN`], not by
+//! the size of what they fetch.
+
+mod block;
+mod budget;
+
+pub(crate) use budget::Budget;
 
 use crate::access::Account;
 use crate::activity::Flight;
+use crate::faults;
 use crate::page_cache;
 use crate::ranges::Span;
 use crate::sendfile::{self, Outbox};
+use block::Block;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use rustix::buffer::spare_capacity;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -35,101 +41,10 @@ pub(crate) const BLOCK_MAX: usize = 512 << 10;
 /// The largest one that is copied from the page cache, in bytes: it stays in
 /// the processor's caches until it was encrypted.
 const BLOCK_COPIED: usize = 64 << 10;
-/// Above this many bytes in all blocks, every new one is the smallest.
-pub(crate) const BLOCKS_TOTAL: usize = 24 << 20;
 /// A block that was taken within this time makes the next one larger.
 const QUICK: Duration = Duration::from_millis(50);
 /// One that took longer than this makes the next one smaller.
 const SLOW: Duration = Duration::from_millis(500);
-
-/// The most that all answers take which were made, in bytes: what a slow
-/// client reads of is not shared with others.
-const MADE_TOTAL: usize = 96 << 20;
-
-/// Bytes in memory for all bodies of a server.
-#[derive(Debug, Default)]
-pub(crate) struct Budget {
-    /// In blocks of files.
-    used: AtomicUsize,
-    /// In answers that were made.
-    made: AtomicUsize,
-}
-
-impl Budget {
-    /// Counts the bytes of an answer that was made for as long as they live;
-    /// none if there are too many already.
-    pub(crate) fn hold(self: &Arc<Self>, bytes: Bytes) -> Option<Bytes> {
-        let before = self.made.fetch_add(bytes.len(), Ordering::Relaxed);
-        let made = Made {
-            bytes,
-            budget: Arc::clone(self),
-        };
-        (before < MADE_TOTAL).then(|| Bytes::from_owner(made))
-    }
-}
-
-/// An answer that was made, counted while it lives.
-struct Made {
-    bytes: Bytes,
-    budget: Arc<Budget>,
-}
-
-impl AsRef<[u8]> for Made {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl Drop for Made {
-    fn drop(&mut self) {
-        self.budget
-            .made
-            .fetch_sub(self.bytes.len(), Ordering::Relaxed);
-    }
-}
-
-/// A block, counted while it lives.
-struct Block {
-    bytes: Vec<u8>,
-    counted: usize,
-    budget: Arc<Budget>,
-    /// The request is under way until its last block was taken.
-    flight: Option<Arc<Flight>>,
-}
-
-impl AsRef<[u8]> for Block {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl Block {
-    /// Reads the bytes that it was allotted for.
-    fn read(mut self, file: &File, span: Span) -> io::Result<Self> {
-        self.bytes.reserve_exact(self.counted);
-        while self.bytes.len() < self.counted {
-            let offset = span.offset + self.bytes.len() as u64;
-            let read = rustix::io::pread(file, spare_capacity(&mut self.bytes), offset)?;
-            if read == 0 {
-                // The length was promised in the head; the connection is
-                // cut so that the client notices.
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-        // The allocation may be larger than what was asked for.
-        self.bytes.truncate(self.counted);
-        Ok(self)
-    }
-}
-
-impl Drop for Block {
-    fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.counted, Ordering::Relaxed);
-        if let Some(flight) = &self.flight {
-            flight.progress();
-        }
-    }
-}
 
 /// What a body is made of.
 #[derive(Debug)]
@@ -223,7 +138,9 @@ impl Body {
 
     fn had(&mut self, block: io::Result<Bytes>) -> io::Result<Frame<Bytes>> {
         block.map(|bytes| self.handed(bytes)).inspect_err(|error| {
-            tracing::error!(%error, "cannot read on in a file that is being sent");
+            faults::tell(&format!(
+                "cannot read on in a file that is being sent: {error}"
+            ));
         })
     }
 
@@ -260,22 +177,14 @@ impl Body {
 
     /// The size of a block that takes memory.
     fn affordable(&self) -> usize {
-        match self.budget.used.load(Ordering::Relaxed) {
-            ..BLOCKS_TOTAL => self.block,
-            _ => BLOCK_MIN,
+        match self.budget.is_spent() {
+            false => self.block,
+            true => BLOCK_MIN,
         }
     }
 
-    /// An empty block for these bytes.
     fn allot(&self, span: Span) -> Block {
-        let counted = usize::try_from(span.length).unwrap_or(BLOCK_MAX);
-        self.budget.used.fetch_add(counted, Ordering::Relaxed);
-        Block {
-            bytes: Vec::new(),
-            counted,
-            budget: Arc::clone(&self.budget),
-            flight: self.flight.clone(),
-        }
+        Block::allot(span, &self.budget, self.flight.clone())
     }
 
     /// What is left of the first span without its first bytes.
@@ -356,28 +265,5 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.remaining)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_made_is_counted_while_it_lives_and_has_an_end() {
-        let budget = Arc::new(Budget::default());
-        let page = || Bytes::from(vec![0; MADE_TOTAL / 2]);
-        let first = budget.hold(page()).unwrap();
-        let slice = first.slice(..1);
-        let second = budget.hold(page()).unwrap();
-        assert!(budget.hold(page()).is_none());
-        drop(second);
-        let third = budget.hold(page());
-        assert!(third.is_some());
-        drop((first, third));
-        // A client still reads the first.
-        assert_eq!(budget.made.load(Ordering::Relaxed), MADE_TOTAL / 2);
-        drop(slice);
-        assert_eq!(budget.made.load(Ordering::Relaxed), 0);
     }
 }

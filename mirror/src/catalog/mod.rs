@@ -6,157 +6,25 @@
 //! store could have put anything into it. The lock of the store is held by
 //! the callers.
 
-use crate::certificates::{self, CertificatesError};
-use crate::store::{CATALOG, FILE_MODE, Store, StoreError};
-use hatchery_image::catalog::{CATALOG_MAX, Catalog, EXPIRES_AFTER_DAYS, PAYLOAD_TYPE};
-use hatchery_image::durable::{self, DurableError};
+mod error;
+mod signing;
+mod unverified;
+
+pub use error::CatalogError;
+pub use signing::Signing;
+pub(crate) use unverified::{claimed_signers, unverified_payload};
+
+use crate::certificates;
+use crate::store::{CATALOG, FILE_MODE, Store};
+use error::Result;
+use hatchery_image::Fingerprint;
+use hatchery_image::catalog::{CATALOG_MAX, Catalog, PAYLOAD_TYPE};
+use hatchery_image::durable;
 use hatchery_image::envelope::ENVELOPE_MAX;
-use hatchery_image::keyring::KeyringError;
-use hatchery_image::signer::{Signer, SignerError};
-use hatchery_image::{Fingerprint, Keyring};
-use jiff::{SignedDuration, Timestamp};
+use hatchery_image::signer::Signer;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-/// Most signatures of a catalog whose keys are looked at.
-const SIGNERS_MAX: usize = 64;
-
-/// How a catalog is signed.
-#[derive(Clone, Debug)]
-pub struct Signing {
-    /// When.
-    pub now: Timestamp,
-    /// For how long it is good.
-    pub expires_after: SignedDuration,
-    /// Certificates, besides the signer's own, whose signature on the present
-    /// catalog and on images is trusted: those of other publishers.
-    pub trusted: Keyring,
-    /// Take over a catalog that does not list the signer's key, or that no
-    /// trusted key signed. Everything in it is then signed as it stands.
-    pub adopt: bool,
-}
-
-impl Signing {
-    /// The usual way: 30 days, nobody but the signer.
-    #[must_use]
-    pub fn new(now: Timestamp) -> Self {
-        Self {
-            now,
-            expires_after: SignedDuration::from_hours(24 * EXPIRES_AFTER_DAYS),
-            trusted: Keyring::default(),
-            adopt: false,
-        }
-    }
-
-    /// The signer's certificate and the trusted ones.
-    pub(crate) fn keyring(&self, signer: &Signer) -> Result<Keyring, CatalogError> {
-        let certificate = signer.public_key().map_err(CatalogError::Signer)?;
-        let mut keyring = Keyring::parse(&certificate).map_err(CatalogError::Certificate)?;
-        keyring.extend(self.trusted.clone());
-        Ok(keyring)
-    }
-}
-
-/// Why a catalog cannot be signed.
-#[derive(Debug, thiserror::Error)]
-pub enum CatalogError {
-    /// The store failed.
-    #[error("cannot read the catalog")]
-    Store(#[source] StoreError),
-    /// There is none.
-    #[error("{path} does not exist; publish an image first")]
-    None {
-        /// Where it would be.
-        path: PathBuf,
-    },
-    /// No trusted key signed it.
-    #[error(
-        "the present catalog {path} has no signature by a trusted key, so nothing in it is signed again"
-    )]
-    Untrusted {
-        /// The catalog.
-        path: PathBuf,
-        /// What is wrong with its signatures.
-        #[source]
-        source: KeyringError,
-    },
-    /// Its payload cannot be understood.
-    #[error("the present catalog {path} cannot be understood")]
-    Payload {
-        /// The catalog.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// Its envelope cannot be understood.
-    #[error("the present catalog {path} is not an envelope of a catalog")]
-    Envelope {
-        /// The catalog.
-        path: PathBuf,
-    },
-    /// It belongs elsewhere.
-    #[error(
-        "the present catalog {path} is that of repository {found}, and this store is {expected}"
-    )]
-    Repository {
-        /// The catalog.
-        path: PathBuf,
-        /// The id in it.
-        found: String,
-        /// The store's id.
-        expected: String,
-    },
-    /// The signer is none of its keys.
-    #[error("key {signer} is not among the keys of the present catalog ({}); sign with one of these, or adopt the new key", list(.keys))]
-    NotListed {
-        /// The signer's primary fingerprint.
-        signer: Fingerprint,
-        /// Those that may sign.
-        keys: Vec<Fingerprint>,
-    },
-    /// The clock is wrong now, or was.
-    #[error(
-        "the present catalog was signed at {created}, and it is {now} now; set the clock right, because importers refuse what is from the future"
-    )]
-    Clock {
-        /// When the present one was signed.
-        created: Timestamp,
-        /// The time that was passed in.
-        now: Timestamp,
-    },
-    /// The expiry lies outside of what can be written.
-    #[error("a catalog cannot expire {after:?} after {now}")]
-    Expiry {
-        /// The time that was passed in.
-        now: Timestamp,
-        /// The span that was asked for.
-        after: SignedDuration,
-    },
-    /// It has grown too large.
-    #[error("the catalog would have {size} bytes, and importers read up to {CATALOG_MAX}")]
-    TooLarge {
-        /// Its length in bytes.
-        size: usize,
-    },
-    /// It could not be written as JSON.
-    #[error("cannot write the catalog as JSON")]
-    Json(#[source] serde_json::Error),
-    /// GnuPG refused.
-    #[error("cannot sign the catalog")]
-    Signer(#[source] SignerError),
-    /// GnuPG's own certificate cannot be read.
-    #[error("the signer's certificate cannot be read")]
-    Certificate(#[source] KeyringError),
-    /// The published certificates cannot be read, or be written.
-    #[error("cannot publish the certificates of the keys that sign the catalog")]
-    Certificates(#[source] CertificatesError),
-    /// It could not be switched.
-    #[error("cannot switch to the new catalog")]
-    Write(#[source] DurableError),
-}
-
-type Result<T, E = CatalogError> = std::result::Result<T, E>;
+use std::path::Path;
 
 /// Signs the catalog again with a new time and expiry; returns it.
 ///
@@ -202,36 +70,6 @@ pub(crate) fn load(store: &Store, signer: &Signer, signing: &Signing) -> Result<
     }
     may_sign(&catalog, signer.fingerprint(), signing)?;
     Ok(Some(catalog))
-}
-
-/// The payload of an envelope of a catalog, whoever signed it.
-pub(crate) fn unverified_payload(bytes: &[u8]) -> Option<Vec<u8>> {
-    use base64::Engine as _;
-    let envelope: hatchery_image::envelope::Envelope = serde_json::from_slice(bytes).ok()?;
-    if envelope.payload_type != PAYLOAD_TYPE {
-        return None;
-    }
-    base64::engine::general_purpose::STANDARD
-        .decode(envelope.payload)
-        .ok()
-}
-
-/// Whose signatures an envelope says it has, unverified, at most
-/// [`SIGNERS_MAX`] of them.
-pub(crate) fn claimed_signers(bytes: &[u8]) -> Vec<Fingerprint> {
-    #[derive(serde::Deserialize)]
-    struct Signed {
-        signatures: Vec<Signature>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Signature {
-        keyid: String,
-    }
-    let signed = serde_json::from_slice(bytes);
-    let signatures = signed.map_or(Vec::new(), |signed: Signed| signed.signatures);
-    let ids = signatures.iter().take(SIGNERS_MAX);
-    ids.filter_map(|signature| signature.keyid.parse().ok())
-        .collect()
 }
 
 fn may_sign(catalog: &Catalog, signer: &Fingerprint, signing: &Signing) -> Result<()> {
@@ -310,14 +148,10 @@ fn next(mut catalog: Catalog, signer: &Fingerprint, signing: &Signing) -> Result
     Ok(catalog)
 }
 
-fn list(keys: &[Fingerprint]) -> String {
-    let keys: Vec<&str> = keys.iter().map(Fingerprint::as_str).collect();
-    keys.join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::SignedDuration;
 
     fn key(digit: char) -> Fingerprint {
         digit.to_string().repeat(40).parse().unwrap()
