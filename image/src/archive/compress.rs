@@ -24,7 +24,7 @@ const SKELETON_MAGIC: u32 = 0x184D_2A5B;
 /// A compressed frame.
 pub(super) struct Frame {
     pub(super) bytes: Vec<u8>,
-    pub(super) sha256: Sha256,
+    pub(super) blake3: [u8; 32],
 }
 
 /// A batch with what a worker made of it.
@@ -103,7 +103,7 @@ impl Compressor {
             source,
         })?;
         Ok(Frame {
-            sha256: Sha256::of(&bytes),
+            blake3: blake3::hash(&bytes).into(),
             bytes,
         })
     }
@@ -166,7 +166,7 @@ impl<'a> Collector<'a> {
             length: compressed.frame.bytes.len() as u64,
             uncompressed: batch.bytes.len() as u64,
             continues: batch.continues,
-            sha256: compressed.frame.sha256,
+            blake3: compressed.frame.blake3,
         });
         self.lists.add(batch, compressed.digests)?;
         self.running.advance(batch.bytes.len() as u64);

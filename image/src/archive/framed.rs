@@ -121,7 +121,6 @@ impl Source for FrameSource<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Sha256;
     use crate::archive::limits::{COMPRESSED_FRAME_MAX, FRAME_MAX, FRAMES_MAX};
     use crate::progress::{Progress, Stage, Unit};
 
@@ -131,7 +130,7 @@ mod tests {
             length,
             uncompressed,
             continues: false,
-            sha256: Sha256::of(b""),
+            blake3: [0; 32],
         }
     }
 

@@ -4,12 +4,11 @@
 //! The name of a frame is the BLAKE3 of the bytes that it holds, with the
 //! level and the version of zstd: whoever has the same to compress in the same
 //! way gets the same frame, so no byte of an archive depends on the cache. A
-//! file begins with the SHA-256 of the frame, which the table of contents
+//! file begins with the BLAKE3 of the frame, which the table of contents
 //! needs anyway and which tells damage.
 
 use super::compress::{Frame, compressor};
 use super::{ArchiveError, Batches, Packer, Purpose, frame_size, walk};
-use crate::Sha256;
 use crate::progress::Progress;
 use crate::shelf::Shelf;
 use std::io::{self, Read as _, Write as _};
@@ -58,19 +57,19 @@ impl FrameCache {
         let mut bytes = Vec::new();
         let read = file.read_exact(&mut digest);
         let read = read.and_then(|()| file.read_to_end(&mut bytes));
-        let sha256 = Sha256::of(&bytes);
-        if read.is_err() || sha256.as_bytes() != &digest {
+        let blake3 = blake3::hash(&bytes).into();
+        if read.is_err() || digest != blake3 {
             self.shelf.remove(&name);
             return None;
         }
-        Some(Frame { bytes, sha256 })
+        Some(Frame { bytes, blake3 })
     }
 
     /// Keeps a frame.
     pub(super) fn keep(&self, contents: blake3::Hash, level: i32, frame: &Frame) -> io::Result<()> {
         let name = name(contents, level);
         let mut file = self.shelf.create(&name)?;
-        file.write_all(frame.sha256.as_bytes())?;
+        file.write_all(&frame.blake3)?;
         file.write_all(&frame.bytes)?;
         self.shelf.name(&file, &name)
     }

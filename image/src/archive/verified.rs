@@ -173,7 +173,7 @@ pub(super) fn frame(
     buffer: &mut Vec<u8>,
 ) -> Result<(), ArchiveError> {
     read_at(file, archive, frame.offset, frame.length, buffer)?;
-    if Sha256::of(buffer) == frame.sha256 {
+    if blake3::hash(buffer) == frame.blake3 {
         return Ok(());
     }
     let what = format!("the frame at offset {} has another digest", frame.offset);

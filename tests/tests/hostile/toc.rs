@@ -13,7 +13,7 @@ struct Frame {
     length: u64,
     uncompressed: u64,
     continues: u8,
-    sha256: [u8; 32],
+    blake3: [u8; 32],
 }
 
 /// A table of contents, field by field.
@@ -44,7 +44,7 @@ impl Table {
             out.extend(number(frame.length));
             out.extend(number(frame.uncompressed));
             out.push(frame.continues);
-            out.extend(frame.sha256);
+            out.extend(frame.blake3);
         }
         out.extend(number(self.tar.0));
         out.extend(self.tar.1);
@@ -63,13 +63,13 @@ fn edited(parts: &[Vec<u8>], edit: impl FnOnce(&mut Table, &mut Vec<u8>)) -> Pac
             length: compressed.len() as u64,
             uncompressed: part.len() as u64,
             continues: 0,
-            sha256: *Sha256::of(&compressed).as_bytes(),
+            blake3: blake3::hash(&compressed).into(),
         });
         bytes.extend(compressed);
     }
     let whole = parts.concat();
     let mut table = Table {
-        magic: b"hatchery toc 1\n".to_vec(),
+        magic: b"hatchery toc 2\n".to_vec(),
         count: frames.len() as u64,
         frames,
         tar: (whole.len() as u64, *Sha256::of(&whole).as_bytes()),
@@ -175,11 +175,11 @@ fn tables() -> Vec<Case> {
         }),
         lie("tar-larger", |t, _| t.tar.0 += 1),
         lie("tar-of-64-bits", |t, _| t.tar.0 = u64::MAX),
-        lie("digest-of-a-frame", |t, _| t.frames[2].sha256[0] ^= 1),
+        lie("digest-of-a-frame", |t, _| t.frames[2].blake3[0] ^= 1),
         lie("digest-of-two-frames-swapped", |t, _| {
-            let first = t.frames[1].sha256;
-            t.frames[1].sha256 = t.frames[2].sha256;
-            t.frames[2].sha256 = first;
+            let first = t.frames[1].blake3;
+            t.frames[1].blake3 = t.frames[2].blake3;
+            t.frames[2].blake3 = first;
         }),
         lie("entries-of-two-frames-swapped", |t, _| t.frames.swap(1, 2)),
         lie("first-frame-continues", |t, _| t.frames[0].continues = 1),
@@ -206,7 +206,7 @@ fn tables() -> Vec<Case> {
         Case::packed(
             "table-that-is-cut-off",
             {
-                let head = b"hatchery toc 1\n\x04\x05".to_vec();
+                let head = b"hatchery toc 2\n\x04\x05".to_vec();
                 attached(
                     Packed::tar(&parts().concat()).bytes,
                     &zstd::bulk::compress(&head, 1).unwrap(),

@@ -119,7 +119,7 @@ impl Archive {
                 length: compressed.len() as u64,
                 uncompressed: part.len() as u64,
                 continues: continues.contains(&index),
-                sha256: Sha256::of(&compressed),
+                blake3: blake3::hash(&compressed).into(),
             });
             bytes.extend_from_slice(&compressed);
         }
