@@ -37,8 +37,12 @@ pub(super) fn check(name: &MachineName, ports: &[Port], folder: &Path) -> Result
 
 /// A line for each port on which something on the host listens.
 pub(super) fn listened(ports: &[Port], host: &HostNetwork) -> Vec<String> {
+    if ports.is_empty() {
+        return Vec::new();
+    }
+    let listeners = host.listeners.get();
     let is_taken = |port: &&Port| {
-        host.listeners.contains(&Listener {
+        listeners.contains(&Listener {
             protocol: port.protocol,
             port: port.host,
         })
@@ -135,7 +139,8 @@ mod tests {
             listeners: vec![Listener {
                 protocol: Protocol::Tcp,
                 port: 8080,
-            }],
+            }]
+            .into(),
             ..HostNetwork::default()
         };
         let lines = listened(&ports(&["udp:8080:80", "8080:80", "80"]), &host);

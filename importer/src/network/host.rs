@@ -34,16 +34,47 @@ const UNCONNECTED: &str = "07";
 
 /// This host, as far as the network of machines is concerned. The default is
 /// one of which nothing is known.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct HostNetwork {
     /// Version of its systemd-nspawn, where there is one.
-    pub systemd: Option<u32>,
+    pub systemd: Fact<Option<u32>>,
     /// Whether systemd is process 1.
     pub systemd_runs: bool,
     /// Its network interfaces.
     pub links: Vec<Link>,
     /// Ports on which something listens already.
-    pub listeners: Vec<Listener>,
+    pub listeners: Fact<Vec<Listener>>,
+}
+
+/// Something about a host that takes longer to find out than all else, and
+/// that matters to few machines.
+#[derive(Clone, Copy, Debug)]
+pub enum Fact<T> {
+    /// It is this.
+    Known(T),
+    /// This finds it out.
+    Ask(fn() -> T),
+}
+
+impl<T: Clone> Fact<T> {
+    pub(crate) fn get(&self) -> T {
+        match self {
+            Self::Known(value) => value.clone(),
+            Self::Ask(ask) => ask(),
+        }
+    }
+}
+
+impl<T> From<T> for Fact<T> {
+    fn from(value: T) -> Self {
+        Self::Known(value)
+    }
+}
+
+impl<T: Default> Default for Fact<T> {
+    fn default() -> Self {
+        Self::Known(T::default())
+    }
 }
 
 /// A network interface of the host.
@@ -71,10 +102,10 @@ impl HostNetwork {
     #[must_use]
     pub fn current() -> Self {
         Self {
-            systemd: systemd(),
+            systemd: Fact::Ask(systemd),
             systemd_runs: unit::systemd_runs(),
             links: links(),
-            listeners: listeners(),
+            listeners: Fact::Ask(listeners),
         }
     }
 

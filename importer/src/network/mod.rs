@@ -17,7 +17,7 @@ mod plan;
 
 pub use error::NetworkError;
 pub use file::{FILE, write};
-pub use host::{HostNetwork, Link, Listener};
+pub use host::{Fact, HostNetwork, Link, Listener};
 
 pub(crate) use plan::announce;
 
@@ -80,7 +80,7 @@ pub(crate) fn check(
     (machines, places): (&Machines, &Places),
 ) -> Result<Plan, NetworkError> {
     let host = &request.host;
-    options::check(settings, host.systemd)?;
+    options::check(settings, &host.systemd)?;
     check_unit(request, machines.root())?;
     check_bridge(request, settings)?;
     for bind in &settings.binds {

@@ -8,7 +8,7 @@
 //! but never was). `identity` was read from files only three versions after the
 //! switch (systemd issue 23825, pull request 23835).
 
-use super::NetworkError;
+use super::{Fact, NetworkError};
 use hatchery_image::settings::Nspawn;
 use hatchery_image::settings::nspawn::{BindOption, PrivateUsers, ResolvConf};
 
@@ -71,18 +71,18 @@ fn binds(settings: &Nspawn, option: BindOption) -> bool {
 
 /// Refuses settings that this systemd would ignore. One whose version is not
 /// known is not judged.
-pub(super) fn check(settings: &Nspawn, systemd: Option<u32>) -> Result<(), NetworkError> {
-    let Some(version) = systemd else {
+pub(super) fn check(settings: &Nspawn, systemd: &Fact<Option<u32>>) -> Result<(), NetworkError> {
+    let newest = SETTINGS.iter().filter(|(_, _, is_used)| is_used(settings));
+    let Some(&(setting, since, _)) = newest.max_by_key(|(_, since, _)| *since) else {
         return Ok(());
     };
-    let missing = |(_, since, is_used): &&Row| *since > version && is_used(settings);
-    match SETTINGS.iter().find(missing) {
-        None => Ok(()),
-        Some(&(setting, since, _)) => Err(NetworkError::Unknown {
+    match systemd.get() {
+        Some(version) if version < since => Err(NetworkError::Unknown {
             setting,
             since,
             version,
         }),
+        _ => Ok(()),
     }
 }
 
@@ -90,38 +90,42 @@ pub(super) fn check(settings: &Nspawn, systemd: Option<u32>) -> Result<(), Netwo
 mod tests {
     use super::*;
 
+    fn check(settings: &Nspawn, systemd: impl Into<Option<u32>>) -> Result<(), NetworkError> {
+        super::check(settings, &systemd.into().into())
+    }
+
     #[test]
     fn what_an_old_systemd_ignores_is_refused() {
         let settings = |text| Nspawn::parse(text).unwrap();
         let bridge = settings("[Network]\nBridge=br0\nPort=tcp:8080:80\n");
-        check(&bridge, Some(229)).unwrap();
+        check(&bridge, 229).unwrap();
         check(&bridge, None).unwrap();
-        let error = check(&bridge, Some(225)).unwrap_err().to_string();
+        let error = check(&bridge, 225).unwrap_err().to_string();
         assert!(
             error.contains("systemd 225 does not know .nspawn"),
             "{error}"
         );
 
         let pick = settings("[Exec]\nPrivateUsers=pick\n");
-        check(&pick, Some(230)).unwrap();
-        let error = check(&pick, Some(229)).unwrap_err().to_string();
+        check(&pick, 230).unwrap();
+        let error = check(&pick, 229).unwrap_err().to_string();
         assert!(
             error.contains("PrivateUsers=, which came with 230"),
             "{error}"
         );
         let idmap = settings("[Files]\nBind=/srv:/srv:rootidmap\n");
-        check(&idmap, Some(252)).unwrap();
-        assert!(check(&idmap, Some(247)).is_err());
+        check(&idmap, 252).unwrap();
+        assert!(check(&idmap, 247).is_err());
         let owner = settings("[Files]\nBind=/srv:/srv:owneridmap\n");
-        check(&owner, Some(256)).unwrap();
-        assert!(check(&owner, Some(255)).is_err());
+        check(&owner, 256).unwrap();
+        assert!(check(&owner, 255).is_err());
         for (value, since) in [("copy-host", 239), ("replace-stub", 246)] {
             let text = format!("[Exec]\nResolvConf={value}\n");
             let resolv = Nspawn::parse(&text).unwrap();
-            check(&resolv, Some(since)).unwrap();
-            let error = check(&resolv, Some(since - 1)).unwrap_err().to_string();
+            check(&resolv, since).unwrap();
+            let error = check(&resolv, since - 1).unwrap_err().to_string();
             assert!(error.contains("ResolvConf="), "{error}");
         }
-        check(&Nspawn::default(), Some(200)).unwrap();
+        check(&Nspawn::default(), 200).unwrap();
     }
 }

@@ -53,13 +53,13 @@ fn host() -> HostNetwork {
         addresses: vec![address.parse::<IpPrefix>().unwrap()],
     };
     HostNetwork {
-        systemd: Some(252),
+        systemd: Some(252).into(),
         systemd_runs: false,
         links: vec![
             link("br0", true, "172.23.0.1/24"),
             link("eth0", false, "192.0.2.7/24"),
         ],
-        listeners: Vec::new(),
+        listeners: Vec::new().into(),
     }
 }
 
@@ -210,7 +210,7 @@ fn whatever_the_host_cannot_do_is_refused_before_the_download() {
         (
             "a systemd without the setting",
             |r| {
-                r.network.host.systemd = Some(247);
+                r.network.host.systemd = Some(247).into();
                 r.own_settings.private_users = Some(PrivateUsers::Identity);
             },
             |e| {
@@ -226,7 +226,7 @@ fn whatever_the_host_cannot_do_is_refused_before_the_download() {
         ),
         (
             "a systemd without .nspawn files",
-            |r| r.network.host.systemd = Some(219),
+            |r| r.network.host.systemd = Some(219).into(),
             |e| matches!(e, E::Unknown { .. }),
         ),
         (
@@ -313,7 +313,8 @@ fn a_port_on_which_the_host_listens_is_a_warning() {
     request.network.host.listeners = vec![Listener {
         protocol: hatchery_image::settings::nspawn::Protocol::Tcp,
         port: 8080,
-    }];
+    }]
+    .into();
     let said = Arc::new(Mutex::new(Vec::new()));
     let progress = {
         let said = Arc::clone(&said);
