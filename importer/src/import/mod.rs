@@ -19,7 +19,7 @@ use crate::image::{self, Image};
 use crate::machines::Machines;
 use crate::network::{self, Plan};
 use crate::record::{Record, Records, WrittenFile};
-use crate::unpack::{self, Failure, Unpacking, Way};
+use crate::unpack::{self, Failure, Signed, Unpacking, Way};
 use crate::{limit, repository, unit};
 use hatchery_image::Verified;
 use hatchery_image::catalog::Catalog;
@@ -27,7 +27,6 @@ use hatchery_image::durable::Staging;
 use hatchery_image::progress::{Progress, Stage};
 use hatchery_transfer::{Cache, Client, Driver};
 use show::Table;
-use std::fs::File;
 use std::path::Path;
 
 /// Imports an image as a machine. The settings beside the image are taken if
@@ -75,8 +74,8 @@ pub fn import_asking(
     let plan = early::network(&machines, &settings, request, progress)?;
 
     // Hidden, limited before the first byte, and whole.
-    let (staging, archive, limit) = fill(&machines, &image, (&client, &cache), request, progress)?;
-    let table = Table::of(&image, &archive, staging.path(), progress)?;
+    let (staging, signed, limit) = fill(&machines, &image, (&client, &cache), request, progress)?;
+    let table = Table::of(signed, staging.path(), progress)?;
     let written = write_network(staging.path(), &plan, request, progress)?;
     progress.check().map_err(ImportError::Interrupted)?;
 
@@ -211,14 +210,15 @@ fn patience() -> hatchery_transfer::Settings {
     }
 }
 
-/// A hidden tree with what the image holds, the archive, and the tree's limit.
+/// A hidden tree with what the image holds, what the archive lists, and the
+/// tree's limit.
 fn fill(
     machines: &Machines,
     image: &Image,
     from: (&Client, &Cache),
     request: &ImportRequest,
     progress: &Progress,
-) -> Result<(Staging, File, Option<u64>), ImportError> {
+) -> Result<(Staging, Option<Signed>, Option<u64>), ImportError> {
     let mut way = Way::Arriving;
     loop {
         let staging = machines.staging().map_err(ImportError::Staging)?;
@@ -229,7 +229,7 @@ fn fill(
             threads: request.threads,
         };
         match unpack::fetch_and_unpack(image, from, way, &unpacking, progress) {
-            Ok(archive) => return Ok((staging, archive, limit)),
+            Ok(signed) => return Ok((staging, signed, limit)),
             // Whole, each mirror is asked until one has the right bytes.
             Err(Failure::OtherBytes) if way == Way::Arriving => way = Way::Whole,
             Err(failure) => {

@@ -10,18 +10,18 @@ use crate::listing::Listing;
 use crate::machines::Machines;
 use crate::record::Record;
 use crate::settings;
+use crate::unpack::Signed;
 use hatchery_image::Sha256;
 use hatchery_image::archive::{self, ArchiveError};
 use hatchery_image::durable::{Existing, Staging};
 use hatchery_image::progress::Progress;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
 /// What a machine is compared with later.
 pub(super) enum Table {
     /// Table of contents and skeleton of the archive.
-    Signed((Vec<u8>, Vec<u8>)),
+    Signed(Signed),
     /// The list of the tree, where the archive has none.
     Made(Listing),
     /// Nothing: it would be too large.
@@ -32,12 +32,11 @@ impl Table {
     /// Of the archive, or else of the tree that was unpacked from it and that
     /// nothing was written to since.
     pub(super) fn of(
-        image: &Image,
-        archive: &File,
+        signed: Option<Signed>,
         tree: &Path,
         progress: &Progress,
     ) -> Result<Self, ImportError> {
-        if let Some(table) = image.table_and_skeleton(archive) {
+        if let Some(table) = signed {
             return Ok(Self::Signed(table));
         }
         match archive::list(tree, progress) {

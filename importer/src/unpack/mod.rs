@@ -40,7 +40,6 @@ use patience::TICK;
 use process::Helper;
 use rustix::fd::AsFd as _;
 use std::ffi::OsString;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -84,17 +83,21 @@ impl From<UnpackError> for Failure {
     }
 }
 
-/// Fetches the archive of `image` and unpacks it; the file, for what else is
-/// to be read of it and compared with its own digest. Nothing of the tree is
-/// synced.
+/// Table of contents and skeleton of an archive, both compressed.
+pub(crate) type Signed = (Vec<u8>, Vec<u8>);
+
+/// Fetches the archive of `image` and unpacks it; what the machine is to be
+/// compared with later, if the archive holds it. Nothing of the tree is synced.
 pub(crate) fn fetch_and_unpack(
     image: &Image,
     (client, cache): (&Client, &Cache),
     way: Way,
     unpacking: &Unpacking<'_>,
     progress: &Progress,
-) -> Result<File, Failure> {
+) -> Result<Option<Signed>, Failure> {
     let archive = image.archive().map_err(Failure::Fetch)?;
+    // It starts while the table arrives.
+    let helper = Helper::start(unpacking.helper)?;
     let table = match way {
         Way::Arriving => image.fetch_table(client, cache, progress),
         Way::Whole => None,
@@ -108,7 +111,7 @@ pub(crate) fn fetch_and_unpack(
         has_table,
     };
     let result = with_helper(
-        unpacking.helper,
+        &helper,
         begin,
         table,
         |feed| {
@@ -120,10 +123,11 @@ pub(crate) fn fetch_and_unpack(
             let file = file.map_err(Failure::Fetch)?;
             match feed.tell(&Order::Whole, &[file.as_fd()]) {
                 // One that has failed already has said why.
-                Ok(()) => Ok(file),
-                Err(UnpackError::Talk(error)) if is_gone(&error) => Ok(file),
-                Err(error) => Err(error.into()),
+                Err(UnpackError::Talk(error)) if is_gone(&error) => {}
+                told => told?,
             }
+            // Read while the helper is still busy.
+            Ok(image.table_and_skeleton(&file))
         },
         progress,
     );
@@ -132,7 +136,7 @@ pub(crate) fn fetch_and_unpack(
             forget(image, cache)?;
             Err(Failure::OtherBytes)
         }
-        Ok(file) => forget(image, cache).map(|()| file),
+        Ok(signed) => forget(image, cache).map(|()| signed),
         other => other,
     }
 }
@@ -148,15 +152,14 @@ fn forget(image: &Image, cache: &Cache) -> Result<(), Failure> {
     image.forget_part(cache).map_err(Failure::Fetch)
 }
 
-/// Starts a helper, has `fetch` feed it, and waits until it is done.
-fn with_helper(
-    argv: &[OsString],
+/// Has `fetch` feed a helper, and waits until that is done.
+fn with_helper<T>(
+    helper: &Helper,
     begin: Begin,
     table: Option<Vec<u8>>,
-    fetch: impl FnOnce(&Feed<'_>) -> Result<File, Failure>,
+    fetch: impl FnOnce(&Feed<'_>) -> Result<T, Failure>,
     progress: &Progress,
-) -> Result<File, Failure> {
-    let helper = Helper::start(argv)?;
+) -> Result<T, Failure> {
     let running = progress.begin(Stage::Unpack, Some(begin.limits.bytes), Unit::Bytes);
     let (results, result) = channel();
     let heard = AtomicU64::new(0);
@@ -179,7 +182,7 @@ fn with_helper(
         let fed = feed.begin(begin, table).map_err(Failure::Unpack);
         let unpacked = fed
             .and_then(|()| fetch(&feed))
-            .and_then(|file| Ok(feed.wait(&result).map(|()| file)?));
+            .and_then(|fetched| Ok(feed.wait(&result).map(|()| fetched)?));
         // The listener ends with the helper.
         if unpacked.is_err() {
             helper.kill();

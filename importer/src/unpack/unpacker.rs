@@ -13,8 +13,12 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
+
+/// How often it says how far it has come.
+const TOLD_EVERY: Duration = Duration::from_millis(50);
 
 /// How often it says that it lives: one that was stopped is waited for
 /// ([`super::patience::SILENCE_MAX`]), and no longer.
@@ -60,12 +64,12 @@ struct Work {
 
 impl Work {
     fn run(mut self, wire: Arc<Wire>) -> Said {
+        let advanced = Arc::new(AtomicU64::new(0));
         let progress = {
-            let wire = Arc::clone(&wire);
+            let advanced = Arc::clone(&advanced);
             Progress::new(move |event| {
                 if let Event::Advance { by, .. } = event {
-                    // Whoever does not listen any more ends this process.
-                    let _ = wire.send(&Said::Advanced(by), &[]);
+                    advanced.fetch_add(by, Ordering::Relaxed);
                 }
             })
         };
@@ -76,7 +80,10 @@ impl Work {
             move || listen(&wire, &arriving, |file| drop(whole.send(file)))
         };
         thread::spawn(listener);
-        thread::spawn(move || live(&wire));
+        {
+            let (wire, advanced) = (Arc::clone(&wire), Arc::clone(&advanced));
+            thread::spawn(move || live(&wire, &advanced));
+        }
         let result = match self.table.take() {
             Some(table) => self.unpack_arriving(&arriving, table, &progress),
             None => match wholly.recv() {
@@ -84,6 +91,7 @@ impl Work {
                 Err(_) => Err(ArchiveError::Stopped),
             },
         };
+        tell(&wire, advanced.swap(0, Ordering::Relaxed));
         match result {
             Ok(()) => Said::Done,
             Err(error) => failed(&error),
@@ -118,13 +126,24 @@ impl Work {
     }
 }
 
-/// Says that this process lives.
-fn live(wire: &Wire) {
+/// Says how far the others have come, or else that this process lives: they do
+/// not wait for whoever listens.
+fn live(wire: &Wire, advanced: &AtomicU64) {
+    let mut silent = Duration::ZERO;
     loop {
-        thread::sleep(SIGN_OF_LIFE);
-        // Whoever does not listen any more ends this process.
-        let _ = wire.send(&Said::Advanced(0), &[]);
+        thread::sleep(TOLD_EVERY);
+        silent += TOLD_EVERY;
+        let bytes = advanced.swap(0, Ordering::Relaxed);
+        if bytes > 0 || silent >= SIGN_OF_LIFE {
+            tell(wire, bytes);
+            silent = Duration::ZERO;
+        }
     }
+}
+
+fn tell(wire: &Wire, advanced: u64) {
+    // Whoever does not listen any more ends this process.
+    let _ = wire.send(&Said::Advanced(advanced), &[]);
 }
 
 /// Hands on what is said of the archive; ends the process with the other one.
