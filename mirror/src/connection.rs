@@ -17,12 +17,12 @@ use hyper_util::server::conn::auto::Builder;
 use socket2::SockRef;
 use std::convert::Infallible;
 use std::error::Error;
+use std::net::TcpStream;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -40,6 +40,10 @@ const STREAM_BUFFER: usize = 64 << 10;
 /// Bytes that the kernel holds for a client beyond those on their way. Without
 /// a limit it takes up to 4 MiB for each client that stopped reading.
 const UNSENT_MAX: u32 = 128 << 10;
+/// The same for the first clients: fewer and larger helpings for each.
+const UNSENT_OF_FEW: u32 = 1 << 20;
+/// How many connections are few.
+const FEW: usize = 64;
 /// How often a silent HTTP/2 client is asked whether it lives, and how long
 /// it may take to answer.
 const PING: Duration = Duration::from_secs(20);
@@ -177,11 +181,15 @@ fn is_malformed(error: &(dyn Error + Send + Sync + 'static)) -> bool {
 }
 
 /// Sets the options of a connection's socket.
-pub(crate) fn prepare(stream: &TcpStream, remote: Remote) {
+pub(crate) fn prepare(stream: &TcpStream, remote: Remote, slots: &Slots) {
+    let unsent = match slots.taken() {
+        ..=FEW => UNSENT_OF_FEW,
+        _ => UNSENT_MAX,
+    };
     // Heads and the ends of bodies are written when they are complete.
     let set = stream
         .set_nodelay(true)
-        .and_then(|()| SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_MAX));
+        .and_then(|()| SockRef::from(stream).set_tcp_notsent_lowat(unsent));
     if let Err(error) = set {
         tracing::debug!(%remote, %error, "cannot set the options of a socket");
     }

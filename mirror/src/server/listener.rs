@@ -3,6 +3,7 @@
 
 use super::address::{Address, Remote};
 use super::bind::Bound;
+use super::crew::{Foreman, Post};
 use super::door::Door;
 use crate::clients::Guest;
 use crate::connection::{self, Reception, Visitor};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -21,10 +22,10 @@ use tokio_rustls::server::TlsStream;
 /// How long to wait when the system has no descriptor left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Who connected.
+/// Who connected, not watched by any runtime yet.
 enum Stream {
-    Tcp(TcpStream, Remote),
-    Unix(UnixStream),
+    Tcp(std::net::TcpStream, Remote),
+    Unix(std::os::unix::net::UnixStream),
 }
 
 impl Stream {
@@ -53,9 +54,12 @@ impl Socket {
         match self {
             Self::Tcp(listener) => {
                 let (stream, remote) = listener.accept().await?;
-                Ok(Stream::Tcp(stream, Remote::host(remote)))
+                Ok(Stream::Tcp(stream.into_std()?, Remote::host(remote)))
             }
-            Self::Unix(listener) => Ok(Stream::Unix(listener.accept().await?.0)),
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Stream::Unix(stream.into_std()?))
+            }
         }
     }
 
@@ -83,6 +87,7 @@ impl Socket {
 /// The runtime cannot watch the socket.
 pub(crate) async fn attend(
     bound: Bound,
+    foreman: Foreman,
     reception: watch::Receiver<Arc<Reception>>,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
@@ -100,9 +105,11 @@ pub(crate) async fn attend(
             // kernel.
             slot = slots.take(), if waiting.is_some() => {
                 let Some((stream, guest)) = waiting.take() else { continue };
-                greet(&mut tasks, stream, (slot, guest), &bound.door, Begin {
+                greet(&mut tasks, stream, &bound.door, Begin {
                     reception: Arc::clone(&reception.borrow()),
                     stop: stopping.clone(),
+                    post: foreman.post(),
+                    _counted: (slot, guest),
                 });
             }
             Some(_) = tasks.join_next() => {}
@@ -129,22 +136,18 @@ fn admit(stream: Stream, reception: &Reception) -> Option<(Stream, Guest)> {
     guest.map(|guest| (stream, guest))
 }
 
-/// What a connection begins with.
+/// What a connection begins with, and holds to its end.
 struct Begin {
     reception: Arc<Reception>,
     stop: watch::Receiver<bool>,
+    post: Post,
+    _counted: (OwnedSemaphorePermit, Guest),
 }
 
 /// Serves a connection to its end, in a task of its own. Each kind has its own
 /// task, because one for all would be as large as the largest, and ten thousand
 /// idle plain connections would pay for TLS.
-fn greet(
-    tasks: &mut JoinSet<()>,
-    stream: Stream,
-    counted: impl Send + 'static,
-    door: &Door,
-    begin: Begin,
-) {
+fn greet(tasks: &mut JoinSet<()>, stream: Stream, door: &Door, begin: Begin) {
     let manner = door.manner();
     let tls = manner.tls.map(|tls| TlsAcceptor::from(tls.config()));
     let visitor = Visitor {
@@ -153,43 +156,71 @@ fn greet(
         outbox: None,
         is_secure: tls.is_some(),
     };
-    if let Stream::Tcp(stream, remote) = &stream {
-        connection::prepare(stream, *remote);
-    }
+    let runtime = begin.post.runtime.clone();
     match (stream, tls) {
-        (Stream::Tcp(stream, _), None) => tasks.spawn(async move {
-            let stream = FileStream::new(stream);
-            let visitor = Visitor {
-                outbox: Some(stream.outbox()),
-                ..visitor
-            };
-            connection::serve(stream, visitor, begin.reception, begin.stop).await;
-            drop(counted);
-        }),
-        (Stream::Tcp(stream, _), Some(tls)) => tasks.spawn(async move {
-            serve_tls(tls, stream, visitor, begin).await;
-            drop(counted);
-        }),
-        (Stream::Unix(stream), None) => tasks.spawn(async move {
-            connection::serve(stream, visitor, begin.reception, begin.stop).await;
-            drop(counted);
-        }),
-        (Stream::Unix(stream), Some(tls)) => tasks.spawn(async move {
-            serve_tls(tls, stream, visitor, begin).await;
-            drop(counted);
-        }),
+        (Stream::Tcp(stream, remote), tls) => {
+            connection::prepare(&stream, remote, &begin.reception.slots);
+            match tls {
+                None => tasks.spawn_on(serve_tcp(stream, visitor, begin), &runtime),
+                Some(tls) => {
+                    let stream = async { TcpStream::from_std(stream) };
+                    tasks.spawn_on(serve_tls(tls, stream, visitor, begin), &runtime)
+                }
+            }
+        }
+        (Stream::Unix(stream), None) => {
+            tasks.spawn_on(serve_unix(stream, visitor, begin), &runtime)
+        }
+        (Stream::Unix(stream), Some(tls)) => {
+            let stream = async { UnixStream::from_std(stream) };
+            tasks.spawn_on(serve_tls(tls, stream, visitor, begin), &runtime)
+        }
     };
 }
 
-async fn serve_tls<S>(tls: TlsAcceptor, stream: S, visitor: Visitor, begin: Begin)
-where
+async fn serve_tcp(stream: std::net::TcpStream, visitor: Visitor, begin: Begin) {
+    let Some(stream) = watched(TcpStream::from_std(stream), &visitor) else {
+        return;
+    };
+    let stream = FileStream::new(stream);
+    let visitor = Visitor {
+        outbox: Some(stream.outbox()),
+        ..visitor
+    };
+    connection::serve(stream, visitor, begin.reception, begin.stop).await;
+}
+
+async fn serve_unix(stream: std::os::unix::net::UnixStream, visitor: Visitor, begin: Begin) {
+    if let Some(stream) = watched(UnixStream::from_std(stream), &visitor) {
+        connection::serve(stream, visitor, begin.reception, begin.stop).await;
+    }
+}
+
+/// `stream` begins to be watched by the runtime that serves it.
+async fn serve_tls<S>(
+    tls: TlsAcceptor,
+    stream: impl Future<Output = io::Result<S>>,
+    visitor: Visitor,
+    begin: Begin,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let Some(stream) = watched(stream.await, &visitor) else {
+        return;
+    };
     // In a box, because what a handshake needs is not needed any more after it.
     let shaking = Box::pin(shake_hands(tls, stream, visitor.remote, &begin));
     if let Some(stream) = shaking.await {
         connection::serve(stream, visitor, begin.reception, begin.stop).await;
     }
+}
+
+/// The stream, if the runtime took it.
+fn watched<S>(stream: io::Result<S>, visitor: &Visitor) -> Option<S> {
+    let remote = visitor.remote;
+    stream
+        .inspect_err(|error| tracing::warn!(%remote, %error, "cannot serve a connection"))
+        .ok()
 }
 
 /// Begins TLS, within its time and unless the server stops.

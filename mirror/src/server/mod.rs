@@ -12,6 +12,7 @@
 mod address;
 mod bind;
 mod control;
+mod crew;
 mod door;
 mod listener;
 mod open;
@@ -130,14 +131,16 @@ impl Server {
         self.control.clone()
     }
 
-    /// Serves until it is stopped. Needs a tokio runtime with I/O and time.
+    /// Serves until it is stopped. Needs a tokio runtime with I/O and time, on
+    /// which it waits for connections; they are served by threads of its own.
     ///
     /// # Errors
-    /// The runtime does not take a socket.
+    /// The threads do not start, or a runtime does not take a socket.
     pub async fn run(self) -> Result<(), ServerError> {
         let expiry = expiry::watch(Arc::clone(&self.holdings), self.options.now);
         let expiry = tokio::spawn(expiry);
-        let mut open = Open::new(self.holdings, &self.options);
+        let open = Open::new(self.holdings, &self.options);
+        let mut open = open.map_err(ServerError::Runtime)?;
         for bound in self.bound {
             open.attend(bound);
         }
@@ -159,7 +162,7 @@ impl Server {
     /// # Errors
     /// The runtime does not start.
     pub fn run_blocking(self) -> Result<(), ServerError> {
-        tokio::runtime::Builder::new_multi_thread()
+        tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .thread_name("mirror")
             .build()

@@ -4,6 +4,7 @@
 use super::address::Address;
 use super::bind::{self, Bound};
 use super::control::{Command, ReloadError};
+use super::crew::Crew;
 use super::door::Door;
 use super::listener;
 use super::options::Options;
@@ -87,6 +88,7 @@ struct Attended {
 
 /// A server that runs.
 pub(super) struct Open {
+    crew: Crew,
     reception: watch::Sender<Arc<Reception>>,
     attended: Vec<Attended>,
     /// Listeners that were taken away, and still have connections.
@@ -95,21 +97,22 @@ pub(super) struct Open {
 
 impl Open {
     /// With nobody at any door yet. Needs a runtime.
-    pub(super) fn new(holdings: Arc<Holdings>, options: &Options) -> Self {
-        Self {
+    pub(super) fn new(holdings: Arc<Holdings>, options: &Options) -> io::Result<Self> {
+        Ok(Self {
+            crew: Crew::new()?,
             reception: watch::Sender::new(Arc::new(first_reception(holdings, options))),
             attended: Vec::new(),
             leaving: Vec::new(),
-        }
+        })
     }
 
     pub(super) fn attend(&mut self, bound: Bound) {
         let stop = watch::Sender::new(false);
         let (asked, door) = (bound.asked.clone(), Arc::clone(&bound.door));
         let (reception, stopping) = (self.reception.subscribe(), stop.subscribe());
-        let address = bound.address.clone();
+        let (address, foreman) = (bound.address.clone(), self.crew.foreman());
         let task = tokio::spawn(async move {
-            let attended = listener::attend(bound, reception, stopping).await;
+            let attended = listener::attend(bound, foreman, reception, stopping).await;
             if let Err(error) = &attended {
                 tracing::error!(%address, %error, "nobody is served there");
             }
@@ -191,6 +194,8 @@ impl Open {
             let ended = task.await.map_err(io::Error::other).flatten();
             all = all.and(ended);
         }
-        all
+        let crew = self.crew;
+        let ended = tokio::task::spawn_blocking(|| crew.end()).await;
+        all.and(ended.map_err(io::Error::other))
     }
 }
