@@ -2,11 +2,11 @@
 //! for each request, as nginx's `open_file_cache` does.
 //!
 //! An answer holds for [`FRESH`] at most, and only while the catalog is the
-//! same file; that is looked at for each request, in the thread that serves
-//! it, since it costs a microsecond (on a network file system it may cost more:
-//! a store is best kept on a disk of the server's own). So a new catalog and
-//! what its channels lead to are seen at once, and a version that was removed
-//! soon.
+//! same file; that is looked at once in a [`MOMENT`], in the thread that serves
+//! the request, since it costs a microsecond (on a network file system it may
+//! cost more: a store is best kept on a disk of the server's own). So a new
+//! catalog and what its channels lead to are seen at once, and a version that
+//! was removed soon.
 //!
 //! Kept is only what exists and what all clients get alike (pages, which name
 //! the host that was asked, are provisional), under the path as it was asked
@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 
 /// How long an answer holds. nginx's default is a minute.
 const FRESH: Duration = Duration::from_secs(1);
+/// How long the catalog is taken for the same file: less than it takes to tell
+/// anybody of a new one.
+const MOMENT: Duration = Duration::from_millis(1);
 /// Answers that are kept at most. Each may hold a file open.
 pub(crate) const ANSWERS_MAX: usize = 256;
 /// Bytes that all of them may take.
@@ -35,7 +38,11 @@ pub(crate) struct Seen {
 
 /// Answers that were found a moment ago.
 #[derive(Debug, Default)]
-pub(crate) struct Answers(RwLock<Kept>);
+pub(crate) struct Answers {
+    kept: RwLock<Kept>,
+    /// When the catalog was last looked at.
+    seen: RwLock<Option<Seen>>,
+}
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -51,9 +58,23 @@ struct Answer {
 }
 
 impl Answers {
+    /// Which file the catalog is, for which `look` is asked unless it was a
+    /// moment ago.
+    pub(crate) fn catalog(&self, look: impl FnOnce() -> Option<Identity>) -> Option<Seen> {
+        let at = Instant::now();
+        let seen = *self.seen.read().unwrap_or_else(PoisonError::into_inner);
+        let is_now = |seen: &Seen| at.saturating_duration_since(seen.at) < MOMENT;
+        if let Some(seen) = seen.filter(is_now) {
+            return Some(seen);
+        }
+        let seen = look().map(|catalog| Seen { catalog, at });
+        *self.seen.write().unwrap_or_else(PoisonError::into_inner) = seen;
+        seen
+    }
+
     /// What was found for a path, if it still holds.
     pub(crate) fn recall(&self, path: &str, catalog: Identity) -> Option<Arc<Found>> {
-        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
         let answer = kept.by_path.get(path)?;
         let holds = answer.catalog == catalog && Instant::now() < answer.until;
         holds.then(|| Arc::clone(&answer.found))
@@ -72,7 +93,7 @@ impl Answers {
             until: seen.at + FRESH,
         };
         let size = size(path, found);
-        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         let mut gone: Vec<Answer> = kept.remove(path).into_iter().collect();
         if !kept.has_room(size) {
             gone.extend(kept.forget_old());
@@ -89,7 +110,7 @@ impl Answers {
     /// Forgets what does not hold any more, and lets go of its files, which
     /// takes its time when they were removed meanwhile.
     pub(crate) fn forget_old(&self) {
-        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         let gone = kept.forget_old();
         drop(kept);
         drop(gone);
@@ -179,17 +200,32 @@ mod tests {
     }
 
     #[test]
+    fn the_catalog_is_looked_at_once_in_a_moment() {
+        let answers = Answers::default();
+        assert!(answers.catalog(|| None).is_none());
+        let first = answers.catalog(|| Some(identity(1))).unwrap();
+        let mut looked = 0;
+        let mut look = || {
+            looked += 1;
+            Some(identity(2))
+        };
+        while answers.catalog(&mut look).unwrap().catalog == first.catalog {}
+        assert!(first.at.elapsed() >= MOMENT);
+        assert_eq!(looked, 1);
+    }
+
+    #[test]
     fn an_answer_is_soon_forgotten() {
         let answers = Answers::default();
         assert!(keep(&answers, "/a", Found::Content(content(1))));
         answers.forget_old();
         assert!(answers.recall("/a", identity(1)).is_some());
-        for answer in answers.0.write().unwrap().by_path.values_mut() {
+        for answer in answers.kept.write().unwrap().by_path.values_mut() {
             answer.until = Instant::now();
         }
         assert!(answers.recall("/a", identity(1)).is_none());
         answers.forget_old();
-        let kept = answers.0.read().unwrap();
+        let kept = answers.kept.read().unwrap();
         assert_eq!((kept.by_path.len(), kept.bytes), (0, 0));
     }
 
@@ -207,7 +243,7 @@ mod tests {
         for n in 0..2 * ANSWERS_MAX {
             keep(&answers, &format!("/{n}"), Found::Content(content(1)));
         }
-        assert_eq!(answers.0.read().unwrap().by_path.len(), ANSWERS_MAX);
+        assert_eq!(answers.kept.read().unwrap().by_path.len(), ANSWERS_MAX);
 
         let answers = Answers::default();
         let large = BYTES_MAX / 2 - 4096;

@@ -19,7 +19,6 @@ use hyper::http::{Method, Request, Response};
 use jiff::Timestamp;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::sync::Semaphore;
 
 /// Answers that are made at once, each by a thread that may read many
@@ -132,9 +131,7 @@ async fn look_up<B>(
     // OCI's lists have pages, which a query asks for; elsewhere it means nothing.
     let path = Some(uri.path()).filter(|path| uri.query().is_none() || !oci::is_asked(path));
     // Looked at first: what is found while it changes does not hold.
-    let at = Instant::now();
-    let catalog = desk.holdings.catalog_identity();
-    let seen = catalog.map(|catalog| Seen { catalog, at });
+    let seen = desk.answers.catalog(|| desk.holdings.catalog_identity());
     let key = path.zip(seen);
     if let Some(found) = key.and_then(|(path, seen)| desk.answers.recall(path, seen.catalog)) {
         return Ok(found);
