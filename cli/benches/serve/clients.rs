@@ -86,6 +86,7 @@ pub(crate) struct Wrk(String);
 
 /// What came of it.
 pub(crate) struct Ran {
+    pub(crate) requests: f64,
     pub(crate) per_second: f64,
     pub(crate) p99_ms: f64,
 }
@@ -132,7 +133,11 @@ impl Wrk {
             .iter()
             .any(|f| text.contains(f));
         assert!(!failed, "{text}");
+        let requests = text
+            .lines()
+            .find_map(|line| line.split_once(" requests in "));
         Ran {
+            requests: requests.unwrap().0.trim().parse().unwrap(),
             per_second: word("Requests/sec:").parse().unwrap(),
             p99_ms: milliseconds(&word("99%")),
         }

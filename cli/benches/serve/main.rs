@@ -95,37 +95,55 @@ fn main() {
 
 /// A large file, by several at once.
 fn large(table: &mut Table, server: &Served, scheme: Scheme) {
-    let before = server.cpu_seconds();
-    let (bytes, seconds) = download(&server.url(scheme, yard::LARGE), scheme);
-    let used = server.cpu_seconds() - before;
+    let url = server.url(scheme, yard::LARGE);
+    let ((bytes, seconds), cost) = server.cost(|| download(&url, scheme));
     let gigabytes = bytes as f64 / 1e9;
     let mut add = |what, better, figure| table.add(scheme, what, better, server.kind(), figure);
     add("large file, GB/s", Better::More, gigabytes / seconds);
-    add("large file, CPU s/GB", Better::Less, used / gigabytes);
+    add("large file, CPU s/GB", Better::Less, cost.all() / gigabytes);
+    let what = "large file, ms of a GB";
+    table.limit(scheme, what, server.kind(), cost.of_each(gigabytes * 1e-3));
 }
 
 /// A small file, again and again.
 fn small(table: &mut Table, server: &Served, scheme: Scheme) {
-    let ran = Wrk::new(server.url(scheme, yard::SMALL)).run();
+    let wrk = Wrk::new(server.url(scheme, yard::SMALL));
+    let (ran, cost) = server.cost(|| wrk.run());
     let mut add = |what, better, figure| table.add(scheme, what, better, server.kind(), figure);
     add("small file, requests/s", Better::More, ran.per_second);
     add("small file, p99 ms", Better::Less, ran.p99_ms);
+    let what = "small file, µs of a request";
+    table.limit(
+        scheme,
+        what,
+        server.kind(),
+        cost.of_each(ran.requests * 1e-6),
+    );
 }
 
 /// The same, by those who have it already.
 fn unchanged(table: &mut Table, server: &Served, scheme: Scheme) {
-    let ran = Wrk::new(server.url(scheme, yard::SMALL)).unless_changed();
+    let wrk = Wrk::new(server.url(scheme, yard::SMALL));
+    let (ran, cost) = server.cost(|| wrk.unless_changed());
     let mut add = |what, better, figure| table.add(scheme, what, better, server.kind(), figure);
     add("304, requests/s", Better::More, ran.per_second);
     add("304, p99 ms", Better::Less, ran.p99_ms);
+    let what = "304, µs of a request";
+    table.limit(
+        scheme,
+        what,
+        server.kind(),
+        cost.of_each(ran.requests * 1e-6),
+    );
 }
 
 /// Imports of a real image, many at once.
 fn imported(table: &mut Table, server: &Served, scheme: Scheme, yard: &Yard) {
-    let before = server.cpu_seconds();
-    let seconds = imports(yard, &server.url(scheme, ""));
-    let used = server.cpu_seconds() - before;
+    let url = server.url(scheme, "");
+    let (seconds, cost) = server.cost(|| imports(yard, &url));
     let mut add = |what, better, figure| table.add(scheme, what, better, server.kind(), figure);
     add("32 imports at once, s", Better::Less, seconds);
-    add("32 imports at once, CPU s", Better::Less, used);
+    add("32 imports at once, CPU s", Better::Less, cost.all());
+    let what = "32 imports at once, s";
+    table.limit(scheme, what, server.kind(), cost);
 }

@@ -44,6 +44,27 @@ pub(crate) fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, Into::into)
 }
 
+/// Seconds of processor time.
+#[derive(Clone, Copy)]
+pub(crate) struct Cost {
+    pub(crate) program: f64,
+    pub(crate) kernel: f64,
+}
+
+impl Cost {
+    pub(crate) fn all(self) -> f64 {
+        self.program + self.kernel
+    }
+
+    /// Of one of so many.
+    pub(crate) fn of_each(self, count: f64) -> Self {
+        Self {
+            program: self.program / count,
+            kernel: self.kernel / count,
+        }
+    }
+}
+
 /// A server, which ends with the bench.
 pub(crate) struct Served {
     kind: Kind,
@@ -100,10 +121,26 @@ impl Served {
         format!("{base}{path}")
     }
 
-    /// Seconds of processor time that it has taken so far, with its children.
-    pub(crate) fn cpu_seconds(&self) -> f64 {
-        let ticks: u64 = self.processes().iter().map(|&pid| ticks(pid)).sum();
-        ticks as f64 / rustix::param::clock_ticks_per_second() as f64
+    /// The processor time that it takes for this, with its children.
+    pub(crate) fn cost<T>(&self, work: impl FnOnce() -> T) -> (T, Cost) {
+        let before = self.cost_so_far();
+        let done = work();
+        let after = self.cost_so_far();
+        let cost = Cost {
+            program: after.program - before.program,
+            kernel: after.kernel - before.kernel,
+        };
+        (done, cost)
+    }
+
+    fn cost_so_far(&self) -> Cost {
+        let second = rustix::param::clock_ticks_per_second() as f64;
+        let ticks = self.processes().into_iter().map(ticks);
+        let (program, kernel) = ticks.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        Cost {
+            program: program as f64 / second,
+            kernel: kernel as f64 / second,
+        }
     }
 
     /// The most memory that it took at a time, with its children, in MiB.
@@ -133,11 +170,12 @@ impl Drop for Served {
 }
 
 /// User and system time of a process, in ticks.
-fn ticks(pid: u32) -> u64 {
+fn ticks(pid: u32) -> (u64, u64) {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, fields) = stat.rsplit_once(')').unwrap();
-    let fields = fields.split_whitespace().skip(11).take(2);
-    fields.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+    let mut ticks = fields.split_whitespace().skip(11);
+    let mut next = || ticks.next().unwrap().parse().unwrap();
+    (next(), next())
 }
 
 fn peak_kib(pid: u32) -> f64 {
