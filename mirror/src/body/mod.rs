@@ -36,8 +36,10 @@ use tokio::task::JoinHandle;
 pub(crate) const BLOCK_MIN: usize = 8 << 10;
 /// The block that a body begins with, in bytes.
 const BLOCK_FIRST: usize = 32 << 10;
-/// The largest block, in bytes.
+/// The largest block that takes memory, in bytes.
 pub(crate) const BLOCK_MAX: usize = 512 << 10;
+/// The largest one that the kernel sends by itself, in bytes.
+pub(crate) const BLOCK_SENT: usize = 4 << 20;
 /// The largest one that is copied from the page cache, in bytes: it stays in
 /// the processor's caches until it was encrypted.
 const BLOCK_COPIED: usize = 64 << 10;
@@ -149,7 +151,11 @@ impl Body {
         if let Some(since) = self.handed_out.take() {
             let taken = since.elapsed();
             if taken < QUICK {
-                self.block = (self.block * 2).min(BLOCK_MAX);
+                let most = match self.outbox {
+                    Some(_) => BLOCK_SENT,
+                    None => BLOCK_MAX,
+                };
+                self.block = (self.block * 2).min(most);
             } else if taken > SLOW {
                 self.block = (self.block / 2).max(BLOCK_MIN);
             }
@@ -178,7 +184,7 @@ impl Body {
     /// The size of a block that takes memory.
     fn affordable(&self) -> usize {
         match self.budget.is_spent() {
-            false => self.block,
+            false => self.block.min(BLOCK_MAX),
             true => BLOCK_MIN,
         }
     }

@@ -19,7 +19,7 @@
 //! others are read by a blocking thread, after which they are cached.
 
 use crate::activity::Flight;
-use crate::body::BLOCK_MAX;
+use crate::body::BLOCK_SENT;
 use crate::ranges::Span;
 use bytes::Bytes;
 use rustix::io::Errno;
@@ -40,7 +40,7 @@ const TURN: usize = 64 << 10;
 
 /// What stand-ins are slices of: zeros that take no memory, since nobody
 /// touches them.
-static ZEROS: LazyLock<&'static [u8]> = LazyLock::new(|| vec![0; BLOCK_MAX].leak());
+static ZEROS: LazyLock<&'static [u8]> = LazyLock::new(|| vec![0; BLOCK_SENT].leak());
 
 /// A block of a file that hyper has a stand-in for.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ struct Block {
 pub(crate) struct Outbox(Arc<Mutex<VecDeque<Block>>>);
 
 impl Outbox {
-    /// Puts a block of at most [`BLOCK_MAX`] bytes at the end, and gives the
+    /// Puts a block of at most [`BLOCK_SENT`] bytes at the end, and gives the
     /// stand-in for it.
     pub(crate) fn post(&self, file: &Arc<File>, span: Span, flight: Option<Arc<Flight>>) -> Bytes {
         let length = usize::try_from(span.length).unwrap_or(usize::MAX);

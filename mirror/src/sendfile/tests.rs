@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-const LENGTH: usize = 3 * BLOCK_MAX + 17;
+const LENGTH: usize = 3 * BLOCK_SENT + 17;
 
 async fn pair() -> (FileStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -68,8 +68,8 @@ async fn heads_and_blocks_arrive_in_their_order() {
         }
     });
     let mut expected = Vec::new();
-    for offset in (0..LENGTH).step_by(BLOCK_MAX) {
-        let length = BLOCK_MAX.min(LENGTH - offset);
+    for offset in (0..LENGTH).step_by(BLOCK_SENT) {
+        let length = BLOCK_SENT.min(LENGTH - offset);
         let block = outbox.post(&file, span(offset, length), None);
         let next = outbox.post(&file, span(1, 5), None);
         write_all(&mut stream, &[b"head", &block, b"", b"more", &next])
