@@ -40,16 +40,10 @@ fn mode(entry: &Entry<'_>) -> Mode {
     Mode::from_raw_mode(entry.mode & MODE_BITS)
 }
 
-/// Of an open regular file, which belongs to `made` if that is known.
-pub(super) fn of_file(
-    file: &File,
-    entry: &Entry<'_>,
-    made: Option<(u32, u32)>,
-) -> Result<(), PlaceError> {
+/// Of an open regular file.
+pub(super) fn of_file(file: &File, entry: &Entry<'_>) -> Result<(), PlaceError> {
     let (uid, gid) = owner(entry)?;
-    if made != Some((entry.uid, entry.gid)) {
-        rustix::fs::fchown(file, uid, gid).map_err(system("set the owner of", entry.path))?;
-    }
+    rustix::fs::fchown(file, uid, gid).map_err(system("set the owner of", entry.path))?;
     rustix::fs::fchmod(file, mode(entry)).map_err(system("set the mode of", entry.path))?;
     for (name, value) in entry.xattrs {
         rustix::fs::fsetxattr(file, name.as_slice(), value, XattrFlags::empty())
@@ -93,18 +87,12 @@ impl Named<'_> {
     }
 }
 
-/// Of a symbolic link, which belongs to `made` if that is known: it has no mode.
-pub(super) fn of_link(
-    at: Named<'_>,
-    entry: &Entry<'_>,
-    made: Option<(u32, u32)>,
-) -> Result<(), PlaceError> {
+/// Of a symbolic link: it has no mode.
+pub(super) fn of_link(at: Named<'_>, entry: &Entry<'_>) -> Result<(), PlaceError> {
     let (parent, name) = (at.parent, at.name);
     let (uid, gid) = owner(entry)?;
-    if made != Some((entry.uid, entry.gid)) {
-        rustix::fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(system("set the owner of", entry.path))?;
-    }
+    rustix::fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(system("set the owner of", entry.path))?;
     if !entry.xattrs.is_empty() {
         set_by_path(at, entry)?;
     }

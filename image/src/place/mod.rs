@@ -160,8 +160,6 @@ pub struct Root {
     /// Whether it is the process's own root directory.
     is_own: bool,
     way: Way,
-    /// Owner and group of what this process makes in it, if they are known.
-    made: Option<(u32, u32)>,
     /// Directories made because an entry's parent was missing.
     implied: AtomicU64,
 }
@@ -179,7 +177,6 @@ impl Root {
         })?;
         Ok(Self {
             way: Way::here(fd.as_fd()),
-            made: made(fd.as_fd(), resolve),
             fd,
             resolve,
             is_own: false,
@@ -225,7 +222,6 @@ impl Root {
             source,
         })?;
         Ok(Self {
-            made: made(fd.as_fd(), resolve),
             fd,
             resolve,
             is_own: self.is_own,
@@ -262,17 +258,6 @@ impl Root {
     pub fn sync(&self) -> Result<(), PlaceError> {
         rustix::fs::syncfs(&self.fd).map_err(system("sync", b"."))
     }
-}
-
-/// Owner and group of what this process makes in an empty root and beneath it:
-/// its own, unless the root hands its group on, as a mount may say, too.
-/// Directories get theirs only when all is there.
-fn made(root: BorrowedFd<'_>, resolve: Resolve) -> Option<(u32, u32)> {
-    use rustix::process::{getegid, geteuid};
-    let stat = rustix::fs::fstat(root).ok()?;
-    let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
-    let hands_on = Mode::from_raw_mode(stat.st_mode).contains(Mode::SGID) || stat.st_gid != gid;
-    (resolve == Resolve::Beneath && !hands_on).then_some((uid, gid))
 }
 
 impl AsFd for Root {

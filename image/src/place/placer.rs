@@ -109,7 +109,7 @@ impl<'r> Placer<'r> {
                 Created::Done => break,
                 Created::File(file) => {
                     fill(&file, entry, body, &mut self.buffer)?;
-                    attributes::of_file(&file, entry, self.parents.root().made)?;
+                    attributes::of_file(&file, entry)?;
                     break;
                 }
                 Created::InTheWay => {
@@ -130,7 +130,6 @@ impl<'r> Placer<'r> {
             return self.link(entry, path, target);
         }
         let (parent, name) = split(path);
-        let ours = self.parents.root().made;
         let from_own_root = self.parents.root().is_own.then_some(path);
         let parent = self.parents.made(parent, entry.path)?;
         let at = Named {
@@ -166,7 +165,7 @@ impl<'r> Placer<'r> {
             }
             Node::Symlink(target) => {
                 if created(rustix::fs::symlinkat(target, parent, name), entry)? {
-                    attributes::of_link(at, entry, ours)?;
+                    attributes::of_link(at, entry)?;
                     return Ok(Created::Done);
                 }
                 Ok(Created::InTheWay)
