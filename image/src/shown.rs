@@ -53,12 +53,13 @@ fn whole(bytes: &[u8]) -> String {
 fn escaped(text: &str, stays: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        let escaped = c.escape_debug();
         // Those that are escaped for source code alone.
-        if escaped.len() == 1 || matches!(c, '"' | '\'' | '\\') || stays(c) {
+        if matches!(c, ' '..='~') || stays(c) {
             out.push(c);
         } else {
-            out.extend(escaped);
+            // Behind another character, one that combines with it stays.
+            let pair = ['x', c].iter().collect::<String>();
+            out.extend(pair.escape_debug().skip(1));
         }
     }
     out
@@ -86,6 +87,7 @@ mod tests {
             "usr/bin/\"x y\" isn't there",
             "a\\x1b is escaped once",
             "Größe 日本 …",
+            "Gro\u{308}ße ที่นี่ \u{2764}\u{fe0f}",
         ] {
             assert_eq!(text(good), good);
             assert_eq!(bytes(good.as_bytes()), good);

@@ -20,6 +20,9 @@ const TABLE_MAX: u64 = 12 << 20;
 /// Most bytes of an archive's end that are fetched for it: the skeleton lies
 /// there, too.
 const END_MAX: u64 = 24 << 20;
+/// What a table of contents and a skeleton are together that take little
+/// memory, in bytes.
+const LITTLE: u64 = 4 << 20;
 
 /// Archives, best first.
 const PREFERENCE: [ArchiveFormat; 2] = [ArchiveFormat::TarZst, ArchiveFormat::TarXz];
@@ -239,6 +242,19 @@ impl Image {
         let request = self.archive_request()?;
         let forgotten = cache.forget_part(self.archive()?.sha256);
         forgotten.map_err(|source| fetching(&request, source))
+    }
+
+    /// Whether [`Self::table_and_skeleton`] are so small that they may be in
+    /// memory at any time.
+    pub(crate) fn lists_little(&self) -> bool {
+        let archive = self.archive().ok();
+        let spans = archive.map(|archive| [&archive.toc, &archive.skeleton]);
+        let lengths = spans
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|span| span.length);
+        lengths.fold(0, u64::saturating_add) <= LITTLE
     }
 
     /// Table of contents and skeleton, compressed, out of the archive: compared

@@ -5,8 +5,8 @@
 //! same file; that is looked at once in a [`MOMENT`], in the thread that serves
 //! the request, since it costs a microsecond (on a network file system it may
 //! cost more: a store is best kept on a disk of the server's own). So a new
-//! catalog and what its channels lead to are seen at once, and a version that
-//! was removed soon.
+//! catalog and what its channels lead to are seen within a millisecond, and a
+//! version that was removed within a second.
 //!
 //! Kept is only what exists and what all clients get alike (pages, which name
 //! the host that was asked, are provisional), under the path as it was asked
@@ -21,9 +21,8 @@ use std::time::{Duration, Instant};
 
 /// How long an answer holds. nginx's default is a minute.
 const FRESH: Duration = Duration::from_secs(1);
-/// How long the catalog is taken for the same file: less than it takes to tell
-/// anybody of a new one.
-const MOMENT: Duration = Duration::from_millis(1);
+/// How long the catalog is taken for the same file.
+pub(crate) const MOMENT: Duration = Duration::from_millis(1);
 /// Answers that are kept at most. Each may hold a file open.
 pub(crate) const ANSWERS_MAX: usize = 256;
 /// Bytes that all of them may take.

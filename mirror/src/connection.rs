@@ -40,10 +40,6 @@ const STREAM_BUFFER: usize = 64 << 10;
 /// Bytes that the kernel holds for a client beyond those on their way. Without
 /// a limit it takes up to 4 MiB for each client that stopped reading.
 const UNSENT_MAX: u32 = 128 << 10;
-/// The same for the first clients: fewer and larger helpings for each.
-const UNSENT_OF_FEW: u32 = 1 << 20;
-/// How many connections are few.
-const FEW: usize = 64;
 /// How often a silent HTTP/2 client is asked whether it lives, and how long
 /// it may take to answer.
 const PING: Duration = Duration::from_secs(20);
@@ -181,15 +177,11 @@ fn is_malformed(error: &(dyn Error + Send + Sync + 'static)) -> bool {
 }
 
 /// Sets the options of a connection's socket.
-pub(crate) fn prepare(stream: &TcpStream, remote: Remote, slots: &Slots) {
-    let unsent = match slots.taken() {
-        ..=FEW => UNSENT_OF_FEW,
-        _ => UNSENT_MAX,
-    };
+pub(crate) fn prepare(stream: &TcpStream, remote: Remote) {
     // Heads and the ends of bodies are written when they are complete.
     let set = stream
         .set_nodelay(true)
-        .and_then(|()| SockRef::from(stream).set_tcp_notsent_lowat(unsent));
+        .and_then(|()| SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_MAX));
     if let Err(error) = set {
         tracing::debug!(%remote, %error, "cannot set the options of a socket");
     }

@@ -6,6 +6,7 @@
 
 use crate::body::Body;
 use crate::connection::{Reception, Visitor};
+use crate::faults;
 use crate::holdings::CatalogFacts;
 use crate::metrics::{MEDIA_TYPE, Now};
 use crate::refusal::Refusal;
@@ -77,10 +78,8 @@ async fn catalog(reception: &Reception) -> Option<CatalogFacts> {
     match looked {
         Ok(Ok(facts)) => facts,
         Ok(Err(error)) => {
-            tracing::error!(
-                error = &error as &(dyn std::error::Error + 'static),
-                "the catalog cannot be read"
-            );
+            let why = faults::with_causes(&error);
+            faults::tell(&format!("the catalog cannot be read: {why}"));
             None
         }
         Err(error) => {

@@ -121,11 +121,11 @@ fn framed(path: &Path, count: usize, part: &dyn Fn(usize) -> Vec<u8>) -> Archive
         number(&mut frames, frame.len() as u64);
         number(&mut frames, tar.len() as u64);
         frames.push(0);
-        frames.extend(Sha256::of(&frame).as_bytes());
+        frames.extend(blake3::hash(&frame).as_bytes());
         bytes.extend(frame);
         size += tar.len() as u64;
     }
-    let mut table = b"hatchery toc 1\n".to_vec();
+    let mut table = b"hatchery toc 2\n".to_vec();
     number(&mut table, count as u64);
     table.extend(frames);
     number(&mut table, size);

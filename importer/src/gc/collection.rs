@@ -63,7 +63,14 @@ impl<'a> Collection<'a> {
         self.mend(held)?;
         let all = PreviousOnes::beneath(&places.state);
         for name in all.names()? {
-            let Some(previous) = all.find(&name)? else {
+            let previous = match all.find(&name) {
+                Err(error @ ExchangeError::Elsewhere { .. }) => {
+                    self.spare(&self.machines.path(&name), error.to_string());
+                    continue;
+                }
+                found => found?,
+            };
+            let Some(previous) = previous else {
                 continue;
             };
             // Not mended: it was spared, and which tree is which is not sure.

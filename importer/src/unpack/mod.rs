@@ -102,6 +102,7 @@ pub(crate) fn fetch_and_unpack(
         Way::Arriving => image.fetch_table(client, cache, progress),
         Way::Whole => None,
     };
+    progress.check().map_err(UnpackError::Interrupted)?;
     let has_table = table.is_some();
     let begin = Begin {
         tree: unpacking.tree.to_owned(),
@@ -126,8 +127,12 @@ pub(crate) fn fetch_and_unpack(
                 Err(UnpackError::Talk(error)) if is_gone(&error) => {}
                 told => told?,
             }
-            // Read while the helper is still busy.
-            Ok(image.table_and_skeleton(&file))
+            // Read while the helper is still busy, unless both together would
+            // take too much.
+            let early = image
+                .lists_little()
+                .then(|| image.table_and_skeleton(&file));
+            Ok((file, early))
         },
         progress,
     );
@@ -136,8 +141,11 @@ pub(crate) fn fetch_and_unpack(
             forget(image, cache)?;
             Err(Failure::OtherBytes)
         }
-        Ok(signed) => forget(image, cache).map(|()| signed),
-        other => other,
+        Ok((file, early)) => {
+            let signed = early.unwrap_or_else(|| image.table_and_skeleton(&file));
+            forget(image, cache).map(|()| signed)
+        }
+        Err(failure) => Err(failure),
     }
 }
 
@@ -194,6 +202,12 @@ fn with_helper<T>(
                     Ok(Err(why)) if progress.check().is_ok() => Err(why.into()),
                     _ => Err(Failure::Fetch(error)),
                 }
+            }
+            // It ends with whoever presses Ctrl-C, too.
+            Err(Failure::Unpack(UnpackError::Talk(_) | UnpackError::Silent))
+                if let Err(stop) = progress.check() =>
+            {
+                Err(UnpackError::Interrupted(stop).into())
             }
             other => other,
         }

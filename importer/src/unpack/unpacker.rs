@@ -12,8 +12,7 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -64,12 +63,12 @@ struct Work {
 
 impl Work {
     fn run(mut self, wire: Arc<Wire>) -> Said {
-        let advanced = Arc::new(AtomicU64::new(0));
+        let advanced = Arc::new(Advanced::default());
         let progress = {
             let advanced = Arc::clone(&advanced);
             Progress::new(move |event| {
                 if let Event::Advance { by, .. } = event {
-                    advanced.fetch_add(by, Ordering::Relaxed);
+                    *advanced.lock() += by;
                 }
             })
         };
@@ -91,7 +90,7 @@ impl Work {
                 Err(_) => Err(ArchiveError::Stopped),
             },
         };
-        tell(&wire, advanced.swap(0, Ordering::Relaxed));
+        advanced.tell(&wire);
         match result {
             Ok(()) => Said::Done,
             Err(error) => failed(&error),
@@ -126,22 +125,43 @@ impl Work {
     }
 }
 
-/// Says how far the others have come, or else that this process lives: they do
-/// not wait for whoever listens.
-fn live(wire: &Wire, advanced: &AtomicU64) {
+/// Bytes that were unpacked and are still to be told. It is locked while they
+/// are, so that nothing else is said before.
+#[derive(Default)]
+struct Advanced(Mutex<u64>);
+
+impl Advanced {
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there was something to tell.
+    fn tell(&self, wire: &Wire) -> bool {
+        let mut bytes = self.lock();
+        let is_some = *bytes > 0;
+        if is_some {
+            say(wire, std::mem::take(&mut bytes));
+        }
+        is_some
+    }
+}
+
+/// Says how far the others have come, or else that this process lives.
+fn live(wire: &Wire, advanced: &Advanced) {
     let mut silent = Duration::ZERO;
     loop {
         thread::sleep(TOLD_EVERY);
         silent += TOLD_EVERY;
-        let bytes = advanced.swap(0, Ordering::Relaxed);
-        if bytes > 0 || silent >= SIGN_OF_LIFE {
-            tell(wire, bytes);
+        if advanced.tell(wire) {
+            silent = Duration::ZERO;
+        } else if silent >= SIGN_OF_LIFE {
+            say(wire, 0);
             silent = Duration::ZERO;
         }
     }
 }
 
-fn tell(wire: &Wire, advanced: u64) {
+fn say(wire: &Wire, advanced: u64) {
     // Whoever does not listen any more ends this process.
     let _ = wire.send(&Said::Advanced(advanced), &[]);
 }

@@ -89,7 +89,7 @@ pub struct Derived {
 pub struct Removal {
     /// The layers of the selected versions.
     pub layers: Vec<Derived>,
-    /// How many others went because no version that is listed has them.
+    /// How many other files went, because no version that is listed has them.
     pub unlisted: usize,
 }
 
@@ -117,7 +117,7 @@ pub fn derive_gzip(
         write_list(store, &layers)?;
     }
     store.make_folder(&FOLDER).map_err(DeriveError::Store)?;
-    sweep(store, &layers)?;
+    sweep(store, &layers, &BTreeSet::new())?;
     let mut derived = Vec::new();
     for version in versions {
         let present = layers.get(&version.tar.sha256).copied();
@@ -169,7 +169,6 @@ pub fn remove_gzip(store: &Store, selections: &[Selection]) -> Result<Removal> {
         };
         layers.push(of(version, *layer, outcome));
     }
-    let unlisted = if is_all { after.len() } else { 0 };
     if is_all {
         after.clear();
     }
@@ -177,7 +176,9 @@ pub fn remove_gzip(store: &Store, selections: &[Selection]) -> Result<Removal> {
         write_list(store, &after)?;
     }
     // Whoever was killed before this had written the list already.
-    sweep(store, &after)?;
+    let removed = layers.iter().filter(|l| l.outcome == Outcome::Removed);
+    let removed: BTreeSet<Sha256> = removed.map(|layer| layer.sha256).collect();
+    let unlisted = sweep(store, &after, &removed)?;
     Ok(Removal { layers, unlisted })
 }
 
@@ -256,20 +257,23 @@ fn is_there(store: &Store, layer: Layer) -> bool {
     read == Some((layer.sha256, layer.size))
 }
 
-/// Removes what killed writers left, and layers that are not listed. The
-/// store's lock is held.
-fn sweep(store: &Store, layers: &Layers) -> Result<()> {
+/// Removes what killed writers left, and layers that are not listed; how many of
+/// these were not among the `expected` ones. The store's lock is held.
+fn sweep(store: &Store, layers: &Layers, expected: &BTreeSet<Sha256>) -> Result<usize> {
     let folder = store.root().join(FOLDER.iter().collect::<PathBuf>());
     if !folder.is_dir() {
-        return Ok(());
+        return Ok(0);
     }
     durable::sweep(&folder, |path| fs::remove_file(path)).map_err(DeriveError::Write)?;
+    let mut others = 0;
     let listed: BTreeSet<Sha256> = layers.values().map(|layer| layer.sha256).collect();
     for entry in fs::read_dir(&folder).map_err(failed("list", &folder))? {
         let path = entry.map_err(failed("list", &folder))?.path();
-        if layer_of(&path).is_some_and(|layer| !listed.contains(&layer)) {
-            fs::remove_file(&path).map_err(failed("remove", &path))?;
-        }
+        let Some(layer) = layer_of(&path).filter(|layer| !listed.contains(layer)) else {
+            continue;
+        };
+        fs::remove_file(&path).map_err(failed("remove", &path))?;
+        others += usize::from(!expected.contains(&layer));
     }
-    Ok(())
+    Ok(others)
 }

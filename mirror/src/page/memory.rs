@@ -11,7 +11,6 @@ use hatchery_image::layout::{CERTIFICATES, CERTIFICATES_MAX};
 use hatchery_image::{Keyring, Manifest, Sha256};
 use jiff::Timestamp;
 use std::collections::VecDeque;
-use std::error::Error;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -101,7 +100,10 @@ impl Memory {
         let known = match before {
             Some(before) if before.now == now => before,
             Some(before) => KnownCertificates::new(before.identity, before.keyring, now),
-            None => KnownCertificates::new(opened.identity, keyring(holdings, &opened), now),
+            None => match keyring(holdings, &opened) {
+                Some(keyring) => KnownCertificates::new(opened.identity, keyring, now),
+                None => return Ok(Arc::default()),
+            },
         };
         let certificates = Arc::clone(&known.certificates);
         *slot = Some(known);
@@ -109,19 +111,19 @@ impl Memory {
     }
 }
 
-/// The certificates of a file; an empty keyring where it cannot be read.
-fn keyring(holdings: &Holdings, opened: &Opened) -> Keyring {
-    let read = || -> Result<Keyring, Box<dyn Error>> {
-        let bytes = holdings.read(Path::new(CERTIFICATES), opened, CERTIFICATES_MAX)?;
-        Ok(Keyring::parse(&bytes)?)
+/// The certificates of a file, which are none where it is damaged; nothing where
+/// it cannot be read now.
+fn keyring(holdings: &Holdings, opened: &Opened) -> Option<Keyring> {
+    let bytes = holdings.read(Path::new(CERTIFICATES), opened, CERTIFICATES_MAX);
+    let (why, keyring) = match bytes.map(|bytes| Keyring::parse(&bytes)) {
+        Ok(Ok(keyring)) => return Some(keyring),
+        Ok(Err(error)) => (faults::with_causes(&error), Some(Keyring::default())),
+        Err(error) => (faults::with_causes(&error), None),
     };
-    read().unwrap_or_else(|error| {
-        let why = faults::with_causes(&*error);
-        tracing::error!(
-            "the published certificates cannot be read; pages show fingerprints alone: {why}"
-        );
-        Keyring::default()
-    })
+    faults::tell(&format!(
+        "the published certificates cannot be read; pages show fingerprints alone: {why}"
+    ));
+    keyring
 }
 
 /// What is behind these locks is whole or not there, whoever panics.

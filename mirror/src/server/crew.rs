@@ -4,8 +4,8 @@
 //! The threads of one common runtime share a queue of events, and wake each
 //! other for what one of them cannot take alone, which costs a small answer
 //! more than making it. What takes its time (a disk, a page that is made) is
-//! left to other threads in any case, so that a connection holds up its
-//! neighbours for no longer than it takes to hand a block to the kernel.
+//! left to other threads in any case; a connection holds up its neighbours for
+//! a handshake, or for what is sent in one turn.
 //!
 //! A connection goes to whoever has the fewest.
 
@@ -49,12 +49,14 @@ pub(crate) struct Post {
 }
 
 impl Crew {
-    /// One thread for each processor.
+    /// One thread for each processor, or as many as have enough readers. Not to
+    /// be called by a thread of a runtime.
     pub(super) fn new() -> io::Result<Self> {
         let count = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let count = count.min(READERS / READERS_MIN);
         let (mut workers, mut ends) = (Vec::new(), Vec::new());
         for _ in 0..count {
-            let (worker, end) = start((READERS / count).max(READERS_MIN))?;
+            let (worker, end) = start(READERS / count)?;
             workers.push(worker);
             ends.push(end);
         }
@@ -66,6 +68,24 @@ impl Crew {
 
     pub(super) fn foreman(&self) -> Foreman {
         Foreman(Arc::clone(&self.workers))
+    }
+
+    /// Answers once each of the threads has had time for it.
+    pub(super) fn answer(&self, answer: oneshot::Sender<()>) {
+        let seen = self
+            .workers
+            .iter()
+            .map(|worker| worker.runtime.spawn(async {}));
+        let seen: Vec<_> = seen.collect();
+        tokio::spawn(async move {
+            for seen in seen {
+                if seen.await.is_err() {
+                    return;
+                }
+            }
+            // Whoever asked may have gone.
+            let _ = answer.send(());
+        });
     }
 
     /// Ends the threads, and waits for them.

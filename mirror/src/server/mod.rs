@@ -34,6 +34,7 @@ use crate::holdings::Holdings;
 use crate::store::Store;
 use bind::Bound;
 use control::Command;
+use crew::Crew;
 use open::Open;
 use std::io;
 use std::net::SocketAddr;
@@ -137,10 +138,12 @@ impl Server {
     /// # Errors
     /// The threads do not start, or a runtime does not take a socket.
     pub async fn run(self) -> Result<(), ServerError> {
+        let crew = tokio::task::spawn_blocking(Crew::new).await;
+        let crew = crew.map_err(io::Error::other).flatten();
+        let crew = crew.map_err(ServerError::Runtime)?;
         let expiry = expiry::watch(Arc::clone(&self.holdings), self.options.now);
         let expiry = tokio::spawn(expiry);
-        let open = Open::new(self.holdings, &self.options);
-        let mut open = open.map_err(ServerError::Runtime)?;
+        let mut open = Open::new(crew, self.holdings, &self.options);
         for bound in self.bound {
             open.attend(bound);
         }

@@ -97,13 +97,13 @@ pub(super) struct Open {
 
 impl Open {
     /// With nobody at any door yet. Needs a runtime.
-    pub(super) fn new(holdings: Arc<Holdings>, options: &Options) -> io::Result<Self> {
-        Ok(Self {
-            crew: Crew::new()?,
+    pub(super) fn new(crew: Crew, holdings: Arc<Holdings>, options: &Options) -> Self {
+        Self {
+            crew,
             reception: watch::Sender::new(Arc::new(first_reception(holdings, options))),
             attended: Vec::new(),
             leaving: Vec::new(),
-        })
+        }
     }
 
     pub(super) fn attend(&mut self, bound: Bound) {
@@ -128,8 +128,8 @@ impl Open {
 
     pub(super) fn obey(&mut self, command: Command) {
         match command {
+            Command::Answer(answer) => self.crew.answer(answer),
             // Whoever asked may have gone.
-            Command::Answer(answer) => drop(answer.send(())),
             Command::Reload(options, answer) => drop(answer.send(self.reload(&options))),
         }
     }
@@ -176,10 +176,13 @@ impl Open {
     pub(super) fn look(&self) {
         self.reception.borrow().pace.clean();
         let answers = Arc::clone(&self.reception.borrow().desk.answers);
-        drop(tokio::task::spawn_blocking(move || answers.forget_old()));
-        for tls in self.attended.iter().filter_map(|a| a.door.manner().tls) {
-            tls.look();
-        }
+        let tls = self.attended.iter().filter_map(|a| a.door.manner().tls);
+        let tls: Vec<_> = tls.collect();
+        // Files may take their time.
+        drop(tokio::task::spawn_blocking(move || {
+            answers.forget_old();
+            tls.iter().for_each(|tls| tls.look());
+        }));
     }
 
     /// Lets everybody finish.

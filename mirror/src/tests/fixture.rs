@@ -1,5 +1,6 @@
 //! A store with one image, made by hand, and a server for it.
 
+use crate::answers::MOMENT;
 use crate::{AccessLog, Options, Running, Server, Store};
 use base64::Engine as _;
 use hatchery_image::Sha256;
@@ -74,6 +75,11 @@ impl Fixture {
 
     /// Writes a catalog of this version with a channel `latest`, switching to
     /// it in one step.
+    /// Waits until what the server saw before counts no more.
+    pub(super) fn pass_a_moment() {
+        std::thread::sleep(2 * MOMENT);
+    }
+
     pub(super) fn write_catalog(&self, version: u64) {
         let payload = serde_json::json!({
             "repository": "r", "version": version, "keys": [],
@@ -89,6 +95,7 @@ impl Fixture {
         });
         hatchery_image::durable::write(&self.catalog(), envelope.to_string().as_bytes(), 0o644)
             .unwrap();
+        Self::pass_a_moment();
     }
 
     pub(super) fn catalog(&self) -> PathBuf {

@@ -78,7 +78,7 @@ fn what_the_client_has_is_not_sent_again() {
 }
 
 #[test]
-fn a_new_catalog_is_seen_at_once() {
+fn a_new_catalog_is_seen_soon() {
     let fixture = Fixture::new();
     let server = fixture.serve();
     let mut client = Client::connect(server.local_addr());
@@ -93,6 +93,7 @@ fn a_new_catalog_is_seen_at_once() {
         assert_eq!(next.body, fs::read(fixture.catalog()).unwrap());
     }
     fs::remove_file(fixture.catalog()).unwrap();
+    Fixture::pass_a_moment();
     assert_eq!(client.get("/catalog.json", &[]).status, 404);
 }
 

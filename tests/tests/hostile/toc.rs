@@ -143,7 +143,7 @@ fn tables() -> Vec<Case> {
     vec![
         lie("of-another-magic", |t, _| t.magic[0] = b'H'),
         lie("of-another-format", |t, _| {
-            t.magic = b"hatchery toc 2\n".to_vec()
+            t.magic = b"hatchery toc 3\n".to_vec()
         }),
         lie("with-more-frames-than-it-has", |t, _| t.count += 1),
         lie("with-fewer-frames-than-it-has", |t, _| t.count -= 1),

@@ -49,7 +49,13 @@ impl Shelf {
         let before = known.as_ref().map(|known| &*known.registry);
         let written = opened.as_ref().map_or(UNIX_EPOCH, |opened| opened.modified);
         let modified = holdings.modified()?.max(written);
-        let layers = opened.map_or_else(Layers::new, |opened| read(holdings, &opened));
+        let layers = opened.map(|opened| read(holdings, &opened));
+        // What failed is tried again; what is damaged stays so.
+        let (layers, list) = match layers {
+            None => (Layers::new(), None),
+            Some(Some(layers)) => (layers, list),
+            Some(None) => (Layers::new(), None),
+        };
         let registry = Registry::build(&inventory, &layers, before, modified);
         let registry = Arc::new(registry);
         *known = Some(Known {
@@ -88,16 +94,17 @@ impl Shelf {
     }
 }
 
-/// What a list says; nothing where it cannot be read or is damaged.
-fn read(holdings: &Holdings, opened: &Opened) -> Layers {
+/// What a list says, which is nothing where it is damaged; none where it cannot
+/// be read now.
+fn read(holdings: &Holdings, opened: &Opened) -> Option<Layers> {
     let bytes = holdings.read(&gzip::list_path(), opened, gzip::LIST_MAX);
-    let why = match bytes.map(|bytes| gzip::parse(&bytes)) {
-        Ok(Some(layers)) => return layers,
-        Ok(None) => "their list is damaged".to_owned(),
-        Err(error) => faults::with_causes(&error),
+    let (why, layers) = match bytes.map(|bytes| gzip::parse(&bytes)) {
+        Ok(Some(layers)) => return Some(layers),
+        Ok(None) => ("their list is damaged".to_owned(), Some(Layers::new())),
+        Err(error) => (faults::with_causes(&error), None),
     };
-    tracing::error!("no layer of gzip is offered: {why}");
-    Layers::new()
+    faults::tell(&format!("no layer of gzip is offered: {why}"));
+    layers
 }
 
 /// What is behind these locks is replaced whole.

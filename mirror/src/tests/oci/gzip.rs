@@ -172,7 +172,7 @@ fn a_layer_stays_while_another_version_has_its_tar() {
     assert!(!path.exists());
     // As a crash after the list was written leaves it.
     fs::write(&path, "left").unwrap();
-    assert_eq!(remove(&["debian:1"]), (vec![], 0));
+    assert_eq!(remove(&["debian:1"]), (vec![], 1));
     assert!(!path.exists());
 }
 
