@@ -122,7 +122,7 @@ impl Web {
             builder = builder.no_proxy();
         }
         if self.one_by_one {
-            // The frames and windows of HTTP/2 cost both sides a third more.
+            // The frames and windows of HTTP/2 only cost both sides time.
             builder = builder.http1_only();
         }
         if !purpose.roots {

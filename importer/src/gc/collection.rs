@@ -63,14 +63,9 @@ impl<'a> Collection<'a> {
         self.mend(held)?;
         let all = PreviousOnes::beneath(&places.state);
         for name in all.names()? {
-            let previous = match all.find(&name) {
-                Err(error @ ExchangeError::Elsewhere { .. }) => {
-                    self.spare(&self.machines.path(&name), error.to_string());
-                    continue;
-                }
-                found => found?,
-            };
-            let Some(previous) = previous else {
+            // One that is not of this machine ends all: which tree is kept is
+            // not known then, and none must be taken for one that is not.
+            let Some(previous) = all.find(&name)? else {
                 continue;
             };
             // Not mended: it was spared, and which tree is which is not sure.

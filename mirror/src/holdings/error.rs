@@ -26,4 +26,11 @@ pub(crate) enum HoldingsError {
     Page(#[source] askama::Error),
 }
 
+impl HoldingsError {
+    /// Whether a file that was opened could not be read now, and may be later.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if source.kind() != io::ErrorKind::FileTooLarge)
+    }
+}
+
 pub(crate) type Result<T> = std::result::Result<T, HoldingsError>;

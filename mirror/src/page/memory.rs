@@ -118,7 +118,10 @@ fn keyring(holdings: &Holdings, opened: &Opened) -> Option<Keyring> {
     let (why, keyring) = match bytes.map(|bytes| Keyring::parse(&bytes)) {
         Ok(Ok(keyring)) => return Some(keyring),
         Ok(Err(error)) => (faults::with_causes(&error), Some(Keyring::default())),
-        Err(error) => (faults::with_causes(&error), None),
+        Err(error) => {
+            let damaged = (!error.may_pass()).then(Keyring::default);
+            (faults::with_causes(&error), damaged)
+        }
     };
     faults::tell(&format!(
         "the published certificates cannot be read; pages show fingerprints alone: {why}"

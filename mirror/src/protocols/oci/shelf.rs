@@ -101,7 +101,10 @@ fn read(holdings: &Holdings, opened: &Opened) -> Option<Layers> {
     let (why, layers) = match bytes.map(|bytes| gzip::parse(&bytes)) {
         Ok(Some(layers)) => return Some(layers),
         Ok(None) => ("their list is damaged".to_owned(), Some(Layers::new())),
-        Err(error) => (faults::with_causes(&error), None),
+        Err(error) => {
+            let damaged = (!error.may_pass()).then(Layers::new);
+            (faults::with_causes(&error), damaged)
+        }
     };
     faults::tell(&format!("no layer of gzip is offered: {why}"));
     layers
