@@ -6,7 +6,7 @@
 //! `{"event":"result",…}` or `{"event":"error",…}`.
 
 use crate::arguments::Global;
-use crate::exit::{self, Code};
+use crate::exit::{self, Code, OutputClosed};
 use crate::progress::{self, Style};
 use crate::{environment, hint};
 use anyhow::Context as _;
@@ -167,10 +167,10 @@ impl Terminal {
     /// Writes bytes to stdout as they are.
     pub(crate) fn raw(&self, bytes: &[u8]) -> anyhow::Result<()> {
         let mut stdout = io::stdout().lock();
-        stdout
-            .write_all(bytes)
-            .and_then(|()| stdout.flush())
-            .context("cannot write to standard output")
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(OutputClosed.into()),
+            written => written.context("cannot write to standard output"),
+        }
     }
 
     /// Shows an error, if there is one, and says what to exit with.
@@ -178,7 +178,7 @@ impl Terminal {
         let Err(error) = result else {
             return ExitCode::SUCCESS;
         };
-        if exit::is_closed_pipe(&error) {
+        if exit::is_closed_output(&error) {
             return ExitCode::SUCCESS;
         }
         // A child that dies of the same Ctrl-C looks like a failure of its own.

@@ -3,7 +3,6 @@
 mod cause;
 
 use std::error::Error;
-use std::io;
 use std::process::ExitCode;
 
 /// What a script can learn from an exit code.
@@ -81,13 +80,22 @@ pub(crate) fn code(error: &anyhow::Error) -> Code {
     error.chain().find_map(cause::code).unwrap_or(Code::Failure)
 }
 
-/// Whether somebody closed the pipe that the output goes to, as `head` does.
-pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .downcast_ref::<io::Error>()
-            .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
-    })
+/// Nobody reads standard output any more, as when `head` has enough. That is no
+/// failure; any other pipe that breaks is one, be it that of a process of ours.
+#[derive(Debug)]
+pub(crate) struct OutputClosed;
+
+impl std::fmt::Display for OutputClosed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("nobody reads standard output any more")
+    }
+}
+
+impl Error for OutputClosed {}
+
+/// Whether somebody closed the pipe that the output goes to.
+pub(crate) fn is_closed_output(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.is::<OutputClosed>())
 }
 
 /// Exits without cleaning up, because the user asked twice.
@@ -101,6 +109,17 @@ mod tests {
     use super::*;
     use anyhow::Context as _;
     use hatchery_image::progress::Interrupted;
+    use std::io;
+
+    #[test]
+    fn only_our_own_output_may_be_closed() {
+        let closed = anyhow::Error::new(OutputClosed).context("showing");
+        assert!(is_closed_output(&closed));
+        let broken: Result<(), _> = Err(io::Error::from(io::ErrorKind::BrokenPipe));
+        let error = broken.context("cannot talk to a process").unwrap_err();
+        assert!(!is_closed_output(&error));
+        assert_ne!(code(&error) as u8, 0);
+    }
 
     #[test]
     fn the_cause_decides_and_not_what_was_being_done() {
