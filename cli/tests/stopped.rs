@@ -1,5 +1,6 @@
 //! An import whose other process, the one that unpacks, is stopped: it can
-//! still be told to stop, and does not wait for ever.
+//! still be told to stop, and does not wait for ever. And one of which both are
+//! told to stop, as a terminal does.
 
 use crate::hatchery::{Ran, command, ran};
 use crate::street::Street;
@@ -7,10 +8,11 @@ use hatchery_image::Progress;
 use hatchery_image::archive::{PackOptions, pack};
 use hatchery_tests::lab::noise;
 use hatchery_tests::{Need, require};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -95,12 +97,14 @@ fn helper_of(pid: u32) -> Option<u32> {
     children.find(is_helper)
 }
 
-/// Begins an import and stops its helper.
-fn begin(street: &Street, machine: &str, mirror: &OsStr) -> Child {
+/// Begins an import; it, and its helper. Both are a group, as the shell makes
+/// one of what is begun at a terminal.
+fn begin(street: &Street, machine: &str, mirror: &OsStr) -> (Child, u32) {
     let mut import = street.import_as(machine, mirror);
     let child = import
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        .process_group(0)
         .spawn()
         .unwrap();
     let begun = Instant::now();
@@ -111,6 +115,12 @@ fn begin(street: &Street, machine: &str, mirror: &OsStr) -> Child {
         }
         std::thread::sleep(Duration::from_millis(1));
     };
+    (child, helper)
+}
+
+/// Begins an import and stops its helper.
+fn begin_stopped(street: &Street, machine: &str, mirror: &OsStr) -> Child {
+    let (child, helper) = begin(street, machine, mirror);
     signal(helper, Signal::STOP);
     child
 }
@@ -153,7 +163,7 @@ fn an_import_whose_helper_was_stopped_ends_when_told_and_after_a_while() {
         ("folder", store.as_os_str()),
     ];
     for (name, mirror) in ways {
-        let child = begin(&street, name, mirror);
+        let child = begin_stopped(&street, name, mirror);
         // Until it waits for nothing but the helper.
         std::thread::sleep(Duration::from_secs(3));
         signal(child.id(), Signal::TERM);
@@ -165,7 +175,7 @@ fn an_import_whose_helper_was_stopped_ends_when_told_and_after_a_while() {
         );
         assert_eq!(machines(&street), [""; 0], "{name}");
     }
-    let left = ways.map(|(name, mirror)| begin(&street, name, mirror));
+    let left = ways.map(|(name, mirror)| begin_stopped(&street, name, mirror));
     for child in left {
         let (ran, took) = end(child, SILENCE);
         assert_eq!(ran.code, Some(1), "after {took:?}: {ran:?}");
@@ -175,4 +185,23 @@ fn an_import_whose_helper_was_stopped_ends_when_told_and_after_a_while() {
         );
     }
     assert_eq!(machines(&street), [""; 0]);
+}
+
+#[test]
+fn ctrl_c_is_an_interruption_whenever_it_comes() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let street = street();
+    let served = Served::start(&street);
+    // While the table arrives, then frames; unpacking takes longer than that.
+    for pause in [0, 1, 2, 4, 8, 16, 32, 64, 100] {
+        let (child, _) = begin(&street, "web", OsStr::new(&served.url));
+        std::thread::sleep(Duration::from_millis(pause));
+        let group = Pid::from_raw(child.id().cast_signed()).unwrap();
+        kill_process_group(group, Signal::INT).unwrap();
+        let (ran, _) = end(child, SOON);
+        assert_eq!(ran.code, Some(INTERRUPTED), "after {pause} ms: {ran:?}");
+        assert_eq!(machines(&street), [""; 0], "after {pause} ms");
+    }
 }

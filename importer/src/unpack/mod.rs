@@ -203,11 +203,12 @@ fn with_helper<T>(
                     _ => Err(Failure::Fetch(error)),
                 }
             }
-            // It ends with whoever presses Ctrl-C, too.
-            Err(Failure::Unpack(UnpackError::Talk(_) | UnpackError::Silent))
-                if let Err(stop) = progress.check() =>
-            {
-                Err(UnpackError::Interrupted(stop).into())
+            // Ctrl-C at a terminal ends the helper as well, and perhaps before
+            // it is heard here.
+            Err(Failure::Unpack(error @ (UnpackError::Talk(_) | UnpackError::Silent))) => {
+                thread::sleep(TICK);
+                progress.check().map_err(UnpackError::Interrupted)?;
+                Err(error.into())
             }
             other => other,
         }
