@@ -46,7 +46,7 @@ struct Shown {
     /// Whether it was asked to remove.
     removed: bool,
     layers: Vec<Layer>,
-    /// How many of versions that are listed no more were removed.
+    /// How many files were removed that the list does not name.
     unlisted: usize,
 }
 
@@ -119,7 +119,7 @@ fn human(shown: &Shown) -> String {
     let mut text: String = lines.collect();
     if shown.unlisted > 0 {
         text += &format!(
-            "of versions that are listed no more: removed {}\n",
+            "files that the list of layers does not name: removed {}\n",
             shown.unlisted
         );
     }

@@ -89,7 +89,8 @@ pub struct Derived {
 pub struct Removal {
     /// The layers of the selected versions.
     pub layers: Vec<Derived>,
-    /// How many other files went, because no version that is listed has them.
+    /// How many other files went: those that the list does not name, all of them
+    /// if it was damaged, and all that are left if nothing was selected.
     pub unlisted: usize,
 }
 

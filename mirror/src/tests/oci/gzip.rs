@@ -93,20 +93,23 @@ fn list_of(images: &Images) -> PathBuf {
     images.store().root().join(list_path())
 }
 
+/// Looks for what a registry is asked for.
+fn find(holdings: &Holdings, path: &[&str]) {
+    let wanted = route(path, None).unwrap();
+    drop(holdings.find(&Route::Oci(wanted)).unwrap());
+}
+
 #[test]
 fn a_list_that_cannot_be_read_is_none_and_is_told_once() {
     let image = image();
     let images = Images::new(std::slice::from_ref(&image));
     add_gzip(&images, &image);
     let holdings = Holdings::new(images.store());
-    let find = || {
-        let wanted = route(&["debian", "manifests", "latest"], None).unwrap();
-        holdings.find(&Route::Oci(wanted)).unwrap()
-    };
+    let find = || find(&holdings, &["debian", "manifests", "latest"]);
     let too_large = " ".repeat(LIST_MAX as usize + 1);
     for content in ["damaged", &too_large] {
         fs::write(list_of(&images), content).unwrap();
-        let warnings = warnings(|| (0..5).for_each(|_| drop(find())));
+        let warnings = warnings(|| (0..5).for_each(|_| find()));
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].contains("no layer of gzip is offered"));
     }
@@ -118,10 +121,7 @@ fn a_list_is_read_once() {
     let images = Images::new(std::slice::from_ref(&image));
     add_gzip(&images, &image);
     let holdings = Holdings::new(images.store());
-    let find = || {
-        let wanted = route(&["debian", "manifests", "latest"], None).unwrap();
-        drop(holdings.find(&Route::Oci(wanted)).unwrap());
-    };
+    let find = || find(&holdings, &["debian", "manifests", "latest"]);
     find();
     let length = fs::metadata(list_of(&images)).unwrap().len();
     assert!(bytes_read(find) < length);
@@ -138,8 +138,7 @@ fn a_layer_that_is_not_what_is_listed_is_told_once() {
     let digest = format!("sha256:{}", layer.sha256);
     let warnings = warnings(|| {
         for _ in 0..5 {
-            let wanted = route(&["debian", "blobs", &digest], None).unwrap();
-            drop(holdings.find(&Route::Oci(wanted)).unwrap());
+            find(&holdings, &["debian", "blobs", &digest]);
         }
     });
     assert_eq!(warnings.len(), 1, "{warnings:?}");
