@@ -3,11 +3,15 @@
 //! hyper limits the time for a request's head, but neither that before the
 //! first byte (while HTTP/1 and 2 are told apart) nor that of a client that
 //! stopped reading, nor that of an HTTP/2 connection which only answers
-//! pings. So each connection counts its requests under way and notes when a
-//! block of a body was last asked for; the connection's task looks at both.
+//! pings. So each connection counts its requests under way and notes when
+//! something of a body was last taken; the connection's task looks at both.
+//!
+//! What was taken by the kernel may wait there for a slow client, whose progress
+//! shows in how much of it still waits. That is asked for before a connection is
+//! judged.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// The patience of a server.
@@ -47,7 +51,16 @@ struct Shared {
     /// Milliseconds from `began` to the last progress.
     progress: AtomicU64,
     requests: AtomicUsize,
+    /// Bytes that waited in the kernel when that was last told.
+    waiting: AtomicU32,
+    /// Whether that is to be told.
+    asked: AtomicBool,
+    /// Whether no further request is wanted.
+    ending: AtomicBool,
 }
+
+/// Bytes that a client must take from the kernel to be seen.
+const STEP: u32 = 64 << 10;
 
 /// What is to be done about a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +80,9 @@ impl Activity {
                 began: Instant::now(),
                 progress: AtomicU64::new(0),
                 requests: AtomicUsize::new(0),
+                waiting: AtomicU32::new(0),
+                asked: AtomicBool::new(false),
+                ending: AtomicBool::new(false),
             }),
         }
     }
@@ -79,6 +95,40 @@ impl Activity {
         };
         flight.progress();
         flight
+    }
+
+    /// Asks how much waits in the kernel, when the connection is looked after
+    /// next.
+    pub(crate) fn ask(&self) {
+        self.shared.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes what waits there now, if that was asked for.
+    pub(crate) fn tell(&self, waiting: impl FnOnce() -> Option<u32>) {
+        let shared = &self.shared;
+        if !shared.asked.load(Ordering::Relaxed) {
+            return;
+        }
+        shared.asked.store(false, Ordering::Relaxed);
+        let Some(now) = waiting() else { return };
+        let before = shared.waiting.load(Ordering::Relaxed);
+        if now.saturating_add(STEP) <= before {
+            shared.progress();
+        } else if now <= before {
+            // Too little: it counts with what is taken next.
+            return;
+        }
+        shared.waiting.store(now, Ordering::Relaxed);
+    }
+
+    /// Says that no further request is wanted.
+    pub(crate) fn end(&self) {
+        self.shared.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was said.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.shared.ending.load(Ordering::Relaxed)
     }
 
     /// What is to be done, `crowded` or not.
@@ -109,8 +159,14 @@ pub(crate) struct Flight {
 impl Flight {
     /// Something of it was asked for or done.
     pub(crate) fn progress(&self) {
-        let now = u64::try_from(self.shared.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.shared.progress.store(now, Ordering::Relaxed);
+        self.shared.progress();
+    }
+}
+
+impl Shared {
+    fn progress(&self) {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.progress.store(now, Ordering::Relaxed);
     }
 }
 
@@ -151,5 +207,30 @@ mod tests {
         assert_eq!(activity.verdict(&none, false), Verdict::Stalled);
         drop(flight);
         assert_eq!(wait(false), 100.0);
+    }
+
+    #[test]
+    fn what_is_taken_from_the_kernel_counts_when_it_is_enough() {
+        let activity = Activity::new();
+        let _flight = activity.begin();
+        let progress = || activity.shared.progress.load(Ordering::Relaxed);
+        let told = |waiting| {
+            activity.shared.progress.store(0, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(2));
+            activity.tell(|| panic!("nobody asked"));
+            activity.ask();
+            activity.tell(|| waiting);
+            progress() > 0
+        };
+        // What is written meanwhile is seen when it is written.
+        assert!(!told(Some(5 * STEP)));
+        assert!(told(Some(4 * STEP)));
+        assert!(!told(Some(4 * STEP - 1)));
+        assert!(!told(Some(3 * STEP + 1)));
+        assert!(told(Some(3 * STEP)));
+        assert!(!told(Some(3 * STEP)));
+        assert!(!told(None));
+        assert!(!told(Some(9 * STEP)));
+        assert!(told(Some(0)));
     }
 }

@@ -1,28 +1,30 @@
-//! One connection: HTTP/1 and HTTP/2 by hyper, watched by its own task, which
-//! ends it when it idles, hangs, or when the server stops.
+//! One connection: ordinary requests by `http1`, everything else by hyper,
+//! watched by its own task, which ends it when it idles, hangs, or when the
+//! server stops.
 
 use crate::access::{AccessLog, Account};
 use crate::activity::{Activity, Patience, Verdict};
+use crate::body::Body;
 use crate::clients::{Guests, Pace};
+use crate::http1::{self, Answer, Outcome};
 use crate::metrics::Metrics;
 use crate::operation;
 use crate::respond::Desk;
-use crate::sendfile::Outbox;
 use crate::server::{Remote, Slots};
+use crate::transport::{self, Rewound, Transport};
 use hyper::body::Incoming;
-use hyper::http::{Request, Version};
+use hyper::http::{Request, Response};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use socket2::SockRef;
+use hyper_util::server::conn::auto::{Builder, Connection};
 use std::convert::Infallible;
 use std::error::Error;
 use std::net::TcpStream;
-use std::pin::pin;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -40,6 +42,10 @@ const STREAM_BUFFER: usize = 64 << 10;
 /// Bytes that the kernel holds for a client beyond those on their way. Without
 /// a limit it takes up to 4 MiB for each client that stopped reading.
 const UNSENT_MAX: u32 = 128 << 10;
+/// The same for those who come while there are few, who are woken less often.
+const UNSENT_WHILE_FEW: u32 = 1 << 20;
+/// How many are few, with as many slots for each of them.
+const FEW: usize = 64;
 /// How often a silent HTTP/2 client is asked whether it lives, and how long
 /// it may take to answer.
 const PING: Duration = Duration::from_secs(20);
@@ -64,30 +70,36 @@ pub(crate) struct Reception {
     pub(crate) slots: Slots,
     pub(crate) guests: Guests,
     pub(crate) pace: Arc<Pace>,
+    /// Longest head of a request, in bytes.
+    pub(crate) head: usize,
+    /// How hyper speaks HTTP.
     pub(crate) protocol: Builder<TokioExecutor>,
 }
 
 /// Who is on a connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Visitor {
     pub(crate) remote: Remote,
     /// Whether the listener answers `/metrics`.
     pub(crate) sees_metrics: bool,
-    /// Where blocks of files go that the connection sends itself, if it does.
-    pub(crate) outbox: Option<Outbox>,
     /// Whether the listener speaks TLS.
     pub(crate) is_secure: bool,
 }
 
-/// How HTTP is spoken, with heads of at most so many bytes.
+/// The longest head that is read where options say so many bytes.
+pub(crate) fn head_limit(head: usize) -> usize {
+    head.clamp(HEAD_MAX, HEAD_LIMIT)
+}
+
+/// How hyper speaks HTTP, with heads of at most so many bytes.
 pub(crate) fn protocol(patience: &Patience, head: usize) -> Builder<TokioExecutor> {
-    let head = head.clamp(HEAD_MAX, HEAD_LIMIT);
+    let head = head_limit(head);
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(patience.head)
-        // Without it, bodies would be copied, stand-ins among them.
+        // Without it, bodies would be copied once more.
         .writev(true)
         .max_buf_size(head);
     builder
@@ -101,71 +113,148 @@ pub(crate) fn protocol(patience: &Patience, head: usize) -> Builder<TokioExecuto
     builder
 }
 
-/// Serves a connection to its end: a TCP stream, which was prepared, or what
-/// is spoken over one.
-pub(crate) async fn serve<S>(
+/// Serves a connection to its end: a stream that was prepared, or what is spoken
+/// over one.
+pub(crate) async fn serve<S: Transport>(
     stream: S,
     visitor: Visitor,
     reception: Arc<Reception>,
-    mut stop: watch::Receiver<bool>,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let remote = visitor.remote;
-    let activity = Activity::new();
-    let service = service_fn(|request: Request<Incoming>| {
-        let (activity, reception) = (activity.clone(), Arc::clone(&reception));
-        let visitor = visitor.clone();
-        async move {
-            let flight = activity.begin();
-            let mut account =
-                Account::open(&reception.access, &reception.metrics, remote, &request);
-            let response = operation::answer(&reception, &visitor, &request).await;
-            account.status(response.status().as_u16());
-            // HTTP/2 makes frames of what it is handed.
-            let outbox = visitor
-                .outbox
-                .filter(|_| request.version() < Version::HTTP_2);
-            Ok::<_, Infallible>(response.map(|body| body.tracked(account, flight).through(outbox)))
-        }
-    });
-    let protocol = &reception.protocol;
-    let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
-    let mut ending = false;
-    let patience = &reception.patience;
-    let pause = LOOK.min(patience.head).min(patience.stalled);
-    let mut look = Instant::now() + pause;
-    loop {
-        tokio::select! {
-            result = &mut connection => {
-                if let Err(error) = result {
-                    if is_malformed(&*error) {
-                        reception.metrics.malformed.inc();
-                    }
-                    tracing::debug!(%remote, %error, "a connection ended early");
-                }
-                return;
-            }
-            () = sleep_until(look) => {
-                match activity.verdict(patience, reception.slots.crowded()) {
-                    Verdict::Wait(time) => look = Instant::now() + time.min(pause),
-                    Verdict::Idle if !ending => {
-                        ending = true;
-                        connection.as_mut().graceful_shutdown();
-                        look = Instant::now() + GOODBYE;
-                    }
-                    // What still holds it open is not a request.
-                    Verdict::Idle | Verdict::Stalled => {
-                        tracing::debug!(%remote, "a connection that hung was cut");
-                        return;
-                    }
-                }
-            }
-            _ = stop.wait_for(|stop| *stop), if !ending => {
-                ending = true;
-                connection.as_mut().graceful_shutdown();
+    stop: watch::Receiver<bool>,
+) {
+    let attendant = Attendant {
+        visitor,
+        reception,
+        activity: Activity::new(),
+    };
+    let other = attendant.ordinary(stream, stop.clone()).await;
+    if let Some(stream) = other {
+        let attendant = Arc::new(attendant);
+        // In a box, because it is large and most connections do without it.
+        Box::pin(attendant.by_hyper(stream, stop)).await;
+    }
+}
+
+/// Whoever looks after a connection.
+struct Attendant {
+    visitor: Visitor,
+    reception: Arc<Reception>,
+    activity: Activity,
+}
+
+impl Attendant {
+    /// Answers ordinary requests. Gives what is left when there is another.
+    async fn ordinary<S: Transport>(
+        &self,
+        stream: S,
+        stop: watch::Receiver<bool>,
+    ) -> Option<Rewound<S>> {
+        let most = self.reception.head;
+        let mut talk = pin!(http1::converse(stream, most, &self.activity, self));
+        match self
+            .attend(&mut talk, |_| self.activity.end(), stop)
+            .await?
+        {
+            Ok(Outcome::Other(stream)) => Some(stream),
+            Ok(Outcome::Closed) => None,
+            Err(error) => {
+                let remote = self.visitor.remote;
+                tracing::debug!(%remote, %error, "a connection ended early");
+                None
             }
         }
+    }
+
+    async fn by_hyper<S: Transport>(
+        self: &Arc<Self>,
+        stream: Rewound<S>,
+        stop: watch::Receiver<bool>,
+    ) {
+        // Nobody tells what waits in the kernel here.
+        limit_unsent(stream.socket(), UNSENT_MAX, self.visitor.remote);
+        let service = service_fn(|request: Request<Incoming>| {
+            let attendant = Arc::clone(self);
+            async move { Ok::<_, Infallible>(attendant.answered(&request).await) }
+        });
+        let protocol = &self.reception.protocol;
+        let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
+        let end = |connection: Pin<&mut Connection<'_, _, _, _>>| connection.graceful_shutdown();
+        let ended = self.attend(&mut connection, end, stop).await;
+        if let Some(Err(error)) = ended {
+            if is_malformed(&*error) {
+                self.reception.metrics.malformed.inc();
+            }
+            let remote = self.visitor.remote;
+            tracing::debug!(%remote, %error, "a connection ended early");
+        }
+    }
+
+    async fn answered<B>(&self, request: &Request<B>) -> Response<Body> {
+        let flight = self.activity.begin();
+        let Reception {
+            access, metrics, ..
+        } = &*self.reception;
+        let mut account = Account::open(access, metrics, self.visitor.remote, request);
+        let response = operation::answer(&self.reception, &self.visitor, request).await;
+        account.status(response.status().as_u16());
+        response.map(|body| body.tracked(account, flight))
+    }
+
+    /// Waits for the end of a connection. Tells it to `end` when it idles or the
+    /// server stops, and gives it up when it hangs.
+    async fn attend<C: Future>(
+        &self,
+        connection: &mut Pin<&mut C>,
+        end: impl Fn(Pin<&mut C>),
+        mut stop: watch::Receiver<bool>,
+    ) -> Option<C::Output> {
+        let Self {
+            reception,
+            activity,
+            ..
+        } = self;
+        let mut ending = false;
+        let patience = &reception.patience;
+        let pause = LOOK.min(patience.head).min(patience.stalled);
+        let mut look = Instant::now() + pause;
+        let mut is_asked = false;
+        loop {
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => return Some(ended),
+                () = std::future::ready(()), if is_asked => {
+                    is_asked = false;
+                    match activity.verdict(patience, reception.slots.crowded()) {
+                        Verdict::Wait(time) => look = Instant::now() + time.min(pause),
+                        Verdict::Idle if !ending => {
+                            ending = true;
+                            end(connection.as_mut());
+                            look = Instant::now() + GOODBYE;
+                        }
+                        // What still holds it open is not a request.
+                        Verdict::Idle | Verdict::Stalled => {
+                            let remote = self.visitor.remote;
+                            tracing::debug!(%remote, "a connection that hung was cut");
+                            return None;
+                        }
+                    }
+                }
+                () = sleep_until(look) => {
+                    // The connection answers before it is judged.
+                    activity.ask();
+                    is_asked = true;
+                }
+                _ = stop.wait_for(|stop| *stop), if !ending => {
+                    ending = true;
+                    end(connection.as_mut());
+                }
+            }
+        }
+    }
+}
+
+impl Answer for Attendant {
+    fn answer(&self, request: &Request<()>) -> impl Future<Output = Response<Body>> + Send {
+        self.answered(request)
     }
 }
 
@@ -176,13 +265,22 @@ fn is_malformed(error: &(dyn Error + Send + Sync + 'static)) -> bool {
     error.is_some_and(hyper::Error::is_parse)
 }
 
-/// Sets the options of a connection's socket.
-pub(crate) fn prepare(stream: &TcpStream, remote: Remote) {
+/// Sets the options of a connection's socket, while so many are open.
+pub(crate) fn prepare(stream: &TcpStream, remote: Remote, slots: &Slots) {
     // Heads and the ends of bodies are written when they are complete.
-    let set = stream
-        .set_nodelay(true)
-        .and_then(|()| SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_MAX));
-    if let Err(error) = set {
-        tracing::debug!(%remote, %error, "cannot set the options of a socket");
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%remote, %error, "cannot set an option of a socket");
+    }
+    let few = FEW.min(slots.all() / FEW);
+    let most = match slots.taken() <= few {
+        true => UNSENT_WHILE_FEW,
+        false => UNSENT_MAX,
+    };
+    limit_unsent(stream.as_fd(), most, remote);
+}
+
+fn limit_unsent(socket: BorrowedFd<'_>, most: u32, remote: Remote) {
+    if let Err(error) = transport::limit_unsent(socket, most) {
+        tracing::debug!(%remote, %error, "cannot limit what waits for a client");
     }
 }

@@ -7,7 +7,7 @@
 //! A request goes `connection` → `respond` → `answers` (what was found a moment
 //! ago) or `target` (what is asked for) and `holdings` (where it lies, what its
 //! digest is) → `conditional` and `ranges` (which part of it, if any) → `reply`
-//! → `body` → `sendfile` where the kernel can send it alone. What other
+//! → `body`, spoken by `http1` or hyper over a `transport`. What other
 //! protocols show is made in `protocols`, what people see in `page`.
 
 mod access;
@@ -25,6 +25,7 @@ mod derive;
 mod expiry;
 mod faults;
 mod holdings;
+mod http1;
 mod inventory;
 mod log;
 mod metrics;
@@ -37,12 +38,12 @@ mod ranges;
 mod refusal;
 mod reply;
 mod respond;
-mod sendfile;
 mod server;
 mod stagger;
 mod store;
 mod succession;
 mod target;
+mod transport;
 
 pub use access::{Access, AccessLog};
 pub use activity::Patience;

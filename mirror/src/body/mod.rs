@@ -1,7 +1,7 @@
 //! Bodies of answers: nothing, a few bytes, or parts of a file in blocks.
 //!
-//! What is in the page cache is copied at once, or on plain TCP not at all: the
-//! kernel sends it (`sendfile`). Any other block is read on a blocking thread
+//! What is in the page cache is copied at once, or not at all where the kernel
+//! sends it ([`Piece::File`]). Any other block is read on a blocking thread
 //! when the connection asks for it, so a slow disk holds up nobody else, and
 //! lives until its last byte was taken by the kernel. Blocks grow for clients that
 //! are quick to take them and shrink for those that are slow, and all blocks
@@ -19,7 +19,6 @@ use crate::activity::Flight;
 use crate::faults;
 use crate::page_cache;
 use crate::ranges::Span;
-use crate::sendfile::{self, Outbox};
 use block::Block;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
@@ -67,8 +66,27 @@ pub(crate) struct Body {
     handed_out: Option<Instant>,
     budget: Arc<Budget>,
     account: Option<Account>,
+    /// Bytes that the account does not know of yet.
+    untold: u64,
     flight: Option<Arc<Flight>>,
-    outbox: Option<Outbox>,
+}
+
+/// What is next of a body.
+pub(crate) enum Piece {
+    /// These bytes.
+    Bytes(Bytes),
+    /// This block of a file, which is in the page cache.
+    File(Arc<File>, Span),
+}
+
+impl Piece {
+    /// Length in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(_, span) => span.length,
+        }
+    }
 }
 
 impl Body {
@@ -84,8 +102,8 @@ impl Body {
             handed_out: None,
             budget: Arc::clone(budget),
             account: None,
+            untold: remaining,
             flight: None,
-            outbox: None,
         }
     }
 
@@ -99,6 +117,7 @@ impl Body {
         self.parts.clear();
         self.file = None;
         self.remaining = 0;
+        self.untold = 0;
         self
     }
 
@@ -116,44 +135,84 @@ impl Body {
         self
     }
 
-    /// Blocks that are in the page cache go through this, if it is there.
-    pub(crate) fn through(mut self, outbox: Option<Outbox>) -> Self {
-        self.outbox = outbox.filter(|_| sendfile::is_possible());
-        self
-    }
-
-    fn handed(&mut self, bytes: Bytes) -> Frame<Bytes> {
-        let length = bytes.len() as u64;
-        self.remaining -= length.min(self.remaining);
-        self.handed_out = Some(Instant::now());
+    /// So many bytes more were taken by the connection.
+    pub(crate) fn taken(&mut self, length: u64) {
+        self.untold = self.untold.saturating_sub(length);
         if let Some(flight) = &self.flight {
             flight.progress();
         }
         if let Some(account) = &mut self.account {
             account.sent(length);
-            if self.remaining == 0 {
+            if self.untold == 0 {
                 account.complete();
             }
         }
-        Frame::data(bytes)
     }
 
-    fn had(&mut self, block: io::Result<Bytes>) -> io::Result<Frame<Bytes>> {
-        block.map(|bytes| self.handed(bytes)).inspect_err(|error| {
+    /// Whether all of it was handed out.
+    pub(crate) fn is_over(&self) -> bool {
+        self.remaining == 0
+    }
+
+    /// What is next, files among it if they can be sent.
+    pub(crate) fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+        files: bool,
+    ) -> Poll<Option<io::Result<Piece>>> {
+        loop {
+            if let Some(reading) = &mut self.reading {
+                let read = ready!(Pin::new(reading).poll(cx));
+                self.reading = None;
+                let block = read.map_err(io::Error::other).flatten();
+                let piece = block.map(|block| Piece::Bytes(Bytes::from_owner(block)));
+                return Poll::Ready(Some(self.handed(piece)));
+            }
+            match self.parts.front_mut() {
+                None => return Poll::Ready(None),
+                // Large ones are handed out in blocks too, so that progress is seen.
+                Some(Part::Bytes(bytes)) => {
+                    let next = bytes.split_to(bytes.len().min(BLOCK_FIRST));
+                    if bytes.is_empty() {
+                        self.parts.pop_front();
+                    }
+                    if !next.is_empty() {
+                        return Poll::Ready(Some(self.handed(Ok(Piece::Bytes(next)))));
+                    }
+                }
+                Some(&mut Part::Span(span)) => {
+                    let Some(file) = self.file.clone() else {
+                        return Poll::Ready(Some(Err(io::ErrorKind::NotFound.into())));
+                    };
+                    self.adapt(files);
+                    if let Some(piece) = self.take(&file, span, files) {
+                        return Poll::Ready(Some(self.handed(piece)));
+                    }
+                    self.begin(file, span);
+                }
+            }
+        }
+    }
+
+    fn handed(&mut self, piece: io::Result<Piece>) -> io::Result<Piece> {
+        let piece = piece.inspect_err(|error| {
             faults::tell(&format!(
                 "cannot read on in a file that is being sent: {error}"
             ));
-        })
+        })?;
+        self.remaining = self.remaining.saturating_sub(piece.length());
+        self.handed_out = Some(Instant::now());
+        Ok(piece)
     }
 
     /// Sizes the next block by how quickly the last one was taken.
-    fn adapt(&mut self) {
+    fn adapt(&mut self, files: bool) {
         if let Some(since) = self.handed_out.take() {
             let taken = since.elapsed();
             if taken < QUICK {
-                let most = match self.outbox {
-                    Some(_) => BLOCK_SENT,
-                    None => BLOCK_MAX,
+                let most = match files {
+                    true => BLOCK_SENT,
+                    false => BLOCK_MAX,
                 };
                 self.block = (self.block * 2).min(most);
             } else if taken > SLOW {
@@ -162,22 +221,24 @@ impl Body {
         }
     }
 
-    /// The next block of the span, if it can be had without waiting: what
-    /// stands for it, where the connection sends it itself, or its bytes. The
-    /// span is what is left.
-    fn take(&mut self, file: &Arc<File>, span: Span) -> Option<io::Result<Bytes>> {
-        let most = match self.outbox {
-            Some(_) => self.block,
-            None => self.affordable().min(BLOCK_COPIED),
+    /// The next block of the span, if it can be had without waiting. The span
+    /// is what is left.
+    fn take(&mut self, file: &Arc<File>, span: Span, files: bool) -> Option<io::Result<Piece>> {
+        let most = match files {
+            true => self.block,
+            false => self.affordable().min(BLOCK_COPIED),
         };
         let next = span.first(most);
         if !page_cache::holds(file, next) {
             return None;
         }
         self.leave(span, next.length);
-        Some(match &self.outbox {
-            Some(outbox) => Ok(outbox.post(file, next, self.flight.clone())),
-            None => self.allot(next).read(file, next).map(Bytes::from_owner),
+        Some(match files {
+            true => Ok(Piece::File(Arc::clone(file), next)),
+            false => {
+                let read = self.allot(next).read(file, next);
+                read.map(|block| Piece::Bytes(Bytes::from_owner(block)))
+            }
         })
     }
 
@@ -231,42 +292,18 @@ impl HttpBody for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let this = &mut *self;
-        loop {
-            if let Some(reading) = &mut this.reading {
-                let read = ready!(Pin::new(reading).poll(cx));
-                this.reading = None;
-                let block = read.map_err(io::Error::other).flatten();
-                return Poll::Ready(Some(this.had(block.map(Bytes::from_owner))));
+        let piece = ready!(self.poll_piece(cx, false));
+        Poll::Ready(piece.map(|piece| match piece? {
+            Piece::Bytes(bytes) => {
+                self.taken(bytes.len() as u64);
+                Ok(Frame::data(bytes))
             }
-            match this.parts.front_mut() {
-                None => return Poll::Ready(None),
-                // Large ones are handed out in blocks too, so that progress is seen.
-                Some(Part::Bytes(bytes)) => {
-                    let next = bytes.split_to(bytes.len().min(BLOCK_FIRST));
-                    if bytes.is_empty() {
-                        this.parts.pop_front();
-                    }
-                    if !next.is_empty() {
-                        return Poll::Ready(Some(Ok(this.handed(next))));
-                    }
-                }
-                Some(&mut Part::Span(span)) => {
-                    let Some(file) = this.file.clone() else {
-                        return Poll::Ready(Some(Err(io::ErrorKind::NotFound.into())));
-                    };
-                    this.adapt();
-                    if let Some(block) = this.take(&file, span) {
-                        return Poll::Ready(Some(this.had(block)));
-                    }
-                    this.begin(file, span);
-                }
-            }
-        }
+            Piece::File(..) => Err(io::ErrorKind::Unsupported.into()),
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.remaining == 0
+        self.is_over()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -7,12 +7,11 @@ use super::crew::{Foreman, Post};
 use super::door::Door;
 use crate::clients::Guest;
 use crate::connection::{self, Reception, Visitor};
-use crate::sendfile::FileStream;
+use crate::transport::Transport;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
@@ -153,13 +152,12 @@ fn greet(tasks: &mut JoinSet<()>, stream: Stream, door: &Door, begin: Begin) {
     let visitor = Visitor {
         remote: stream.remote(),
         sees_metrics: manner.shows_metrics,
-        outbox: None,
         is_secure: tls.is_some(),
     };
     let runtime = begin.post.runtime.clone();
     match (stream, tls) {
         (Stream::Tcp(stream, remote), tls) => {
-            connection::prepare(&stream, remote);
+            connection::prepare(&stream, remote, &begin.reception.slots);
             match tls {
                 None => tasks.spawn_on(serve_tcp(stream, visitor, begin), &runtime),
                 Some(tls) => {
@@ -179,15 +177,9 @@ fn greet(tasks: &mut JoinSet<()>, stream: Stream, door: &Door, begin: Begin) {
 }
 
 async fn serve_tcp(stream: std::net::TcpStream, visitor: Visitor, begin: Begin) {
-    let Some(stream) = watched(TcpStream::from_std(stream), &visitor) else {
-        return;
-    };
-    let stream = FileStream::new(stream);
-    let visitor = Visitor {
-        outbox: Some(stream.outbox()),
-        ..visitor
-    };
-    connection::serve(stream, visitor, begin.reception, begin.stop).await;
+    if let Some(stream) = watched(TcpStream::from_std(stream), &visitor) {
+        connection::serve(stream, visitor, begin.reception, begin.stop).await;
+    }
 }
 
 async fn serve_unix(stream: std::os::unix::net::UnixStream, visitor: Visitor, begin: Begin) {
@@ -203,7 +195,7 @@ async fn serve_tls<S>(
     visitor: Visitor,
     begin: Begin,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Transport,
 {
     let Some(stream) = watched(stream.await, &visitor) else {
         return;
@@ -231,7 +223,7 @@ async fn shake_hands<S>(
     begin: &Begin,
 ) -> Option<TlsStream<S>>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Transport,
 {
     let mut stop = begin.stop.clone();
     let limit = begin.reception.handshake;

@@ -74,6 +74,7 @@ fn reception(
         slots,
         guests,
         pace,
+        head: connection::head_limit(options.head),
         protocol: connection::protocol(&options.patience, options.head),
     }
 }
