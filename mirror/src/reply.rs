@@ -5,21 +5,24 @@ use crate::holdings::{Content, Data};
 use crate::protocols::oci;
 use crate::ranges::Span;
 use crate::refusal::Refusal;
-use hyper::http::response::Builder;
-use hyper::http::{Method, Request, Response, StatusCode, header};
+use hyper::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// What a client may keep for ever.
-const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 /// What a client must ask about again.
-const REVALIDATE: &str = "no-cache";
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 /// What the server calls itself.
-const SERVER: &str = concat!("hatchery/", env!("CARGO_PKG_VERSION"));
+const SERVER: HeaderValue =
+    HeaderValue::from_static(concat!("hatchery/", env!("CARGO_PKG_VERSION")));
+/// Room for the headers of an answer.
+const HEADERS: usize = 12;
 /// The media type of a refusal.
 const PLAIN: &str = "text/plain; charset=utf-8";
 /// The methods that are answered.
-const ALLOW: &str = "GET, HEAD";
+const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD");
 
 /// Makes the answers to one request.
 #[derive(Clone, Copy)]
@@ -45,19 +48,20 @@ impl<'r> Reply<'r> {
             offset: 0,
             length: content.length,
         };
-        let builder = self
-            .describe(StatusCode::OK, content)
-            .header(header::CONTENT_TYPE, &*content.media_type);
-        self.finish(builder, self.body(content, vec![part(content, all)]))
+        let mut headers = self.describe(content);
+        headers.insert(header::CONTENT_TYPE, media_type(content));
+        let body = self.body(content, vec![part(content, all)]);
+        self.finish(StatusCode::OK, headers, body)
     }
 
     /// 206 and one part.
     pub(crate) fn part(&self, content: &Content, span: Span) -> Response<Body> {
-        let builder = self
-            .describe(StatusCode::PARTIAL_CONTENT, content)
-            .header(header::CONTENT_TYPE, &*content.media_type)
-            .header(header::CONTENT_RANGE, span.content_range(content.length));
-        self.finish(builder, self.body(content, vec![part(content, span)]))
+        let mut headers = self.describe(content);
+        headers.insert(header::CONTENT_TYPE, media_type(content));
+        let range = value(span.content_range(content.length));
+        headers.insert(header::CONTENT_RANGE, range);
+        let body = self.body(content, vec![part(content, span)]);
+        self.finish(StatusCode::PARTIAL_CONTENT, headers, body)
     }
 
     /// 206 and several parts, each with a head of its own (RFC 9110, section 14.6).
@@ -74,27 +78,25 @@ impl<'r> Reply<'r> {
             parts.push(part(content, *span));
         }
         parts.push(Part::Bytes(format!("\r\n--{boundary}--\r\n").into()));
-        let builder = self.describe(StatusCode::PARTIAL_CONTENT, content).header(
-            header::CONTENT_TYPE,
-            format!("multipart/byteranges; boundary={boundary}"),
-        );
-        self.finish(builder, self.body(content, parts))
+        let mut headers = self.describe(content);
+        let kind = format!("multipart/byteranges; boundary={boundary}");
+        headers.insert(header::CONTENT_TYPE, value(kind));
+        let body = self.body(content, parts);
+        self.finish(StatusCode::PARTIAL_CONTENT, headers, body)
     }
 
     /// 304, with the tag that the client holds.
     pub(crate) fn not_modified(&self, content: &Content) -> Response<Body> {
-        message(
-            self.describe(StatusCode::NOT_MODIFIED, content),
-            Body::new(None, Vec::new(), self.budget),
-        )
+        let body = Body::new(None, Vec::new(), self.budget);
+        message(StatusCode::NOT_MODIFIED, self.describe(content), body)
     }
 
     /// 302. A relative location holds behind any prefix that a proxy adds.
     pub(crate) fn redirect(&self, location: &str) -> Response<Body> {
-        let builder = self
-            .begin(StatusCode::FOUND, REVALIDATE)
-            .header(header::LOCATION, location);
-        self.finish(builder, Body::new(None, Vec::new(), self.budget))
+        let mut headers = self.begin(REVALIDATE);
+        headers.insert(header::LOCATION, value(location.to_owned()));
+        let body = Body::new(None, Vec::new(), self.budget);
+        self.finish(StatusCode::FOUND, headers, body)
     }
 
     /// A text that is made for this request.
@@ -104,11 +106,10 @@ impl<'r> Reply<'r> {
         media_type: &'static str,
         text: String,
     ) -> Response<Body> {
-        let builder = self
-            .begin(status, REVALIDATE)
-            .header(header::CONTENT_TYPE, media_type);
+        let mut headers = self.begin(REVALIDATE);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         let text = Part::Bytes(text.into());
-        self.finish(builder, Body::new(None, vec![text], self.budget))
+        self.finish(status, headers, Body::new(None, vec![text], self.budget))
     }
 
     /// A refusal: its status, by number and by name.
@@ -119,55 +120,54 @@ impl<'r> Reply<'r> {
         } else {
             (PLAIN, format!("{status}\n").into_bytes())
         };
-        let mut builder = self
-            .begin(status, REVALIDATE)
-            .header(header::CONTENT_TYPE, media_type);
+        let mut headers = self.begin(REVALIDATE);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         match refusal {
-            Refusal::Method => builder = builder.header(header::ALLOW, ALLOW),
-            Refusal::Range { length } => {
-                builder = builder.header(header::CONTENT_RANGE, format!("bytes */{length}"));
+            Refusal::Method => {
+                headers.insert(header::ALLOW, ALLOW);
             }
-            Refusal::Busy => builder = builder.header(header::RETRY_AFTER, 1),
+            Refusal::Range { length } => {
+                headers.insert(header::CONTENT_RANGE, value(format!("bytes */{length}")));
+            }
+            Refusal::Busy => {
+                headers.insert(header::RETRY_AFTER, 1.into());
+            }
             Refusal::Pace { wait } => {
-                let seconds = wait.as_secs() + 1;
-                builder = builder.header(header::RETRY_AFTER, seconds);
+                headers.insert(header::RETRY_AFTER, (wait.as_secs() + 1).into());
             }
             _ => {}
         }
         let text = Part::Bytes(text.into());
-        self.finish(builder, Body::new(None, vec![text], self.budget))
+        self.finish(status, headers, Body::new(None, vec![text], self.budget))
     }
 
     /// The headers that every answer about some content has.
-    fn describe(&self, status: StatusCode, content: &Content) -> Builder {
-        let lifetime = if content.immutable {
-            IMMUTABLE
-        } else {
-            REVALIDATE
-        };
-        let mut builder = self
-            .begin(status, lifetime)
-            .header(header::ACCEPT_RANGES, "bytes")
-            .header(header::ETAG, content.validators.etag())
-            .header(header::LAST_MODIFIED, content.validators.last_modified());
+    fn describe(&self, content: &Content) -> HeaderMap {
+        let mut headers = self.begin(match content.immutable {
+            true => IMMUTABLE,
+            false => REVALIDATE,
+        });
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        let validators = &content.validators;
+        headers.insert(header::ETAG, validators.etag().clone());
+        headers.insert(header::LAST_MODIFIED, validators.last_modified().clone());
         for (name, value) in &content.headers {
-            builder = builder.header(name, value);
+            headers.append(name, value.clone());
         }
-        builder
+        headers
     }
 
-    fn begin(&self, status: StatusCode, lifetime: &'static str) -> Builder {
-        let builder = Response::builder()
-            .status(status)
-            .header(header::SERVER, SERVER)
-            .header(header::CACHE_CONTROL, lifetime)
-            .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    fn begin(&self, lifetime: HeaderValue) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        headers.insert(header::SERVER, SERVER);
+        headers.insert(header::CACHE_CONTROL, lifetime);
+        let exactly = HeaderValue::from_static("nosniff");
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, exactly);
         if self.oci {
             let (name, value) = oci::VERSION;
-            builder.header(name, value)
-        } else {
-            builder
+            headers.insert(name, value);
         }
+        headers
     }
 
     fn body(&self, content: &Content, parts: Vec<Part>) -> Body {
@@ -179,11 +179,30 @@ impl<'r> Reply<'r> {
     }
 
     /// HEAD gets the headers of the body that it doesn't get.
-    fn finish(&self, builder: Builder, body: Body) -> Response<Body> {
-        let builder = builder.header(header::CONTENT_LENGTH, body.length());
+    fn finish(&self, status: StatusCode, mut headers: HeaderMap, body: Body) -> Response<Body> {
+        headers.insert(header::CONTENT_LENGTH, body.length().into());
         let body = if self.head { body.emptied() } else { body };
-        message(builder, body)
+        message(status, headers, body)
     }
+}
+
+fn message(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn media_type(content: &Content) -> HeaderValue {
+    match &content.media_type {
+        Cow::Borrowed(name) => HeaderValue::from_static(name),
+        Cow::Owned(name) => value(name.clone()),
+    }
+}
+
+fn value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text)
+        .expect("header values are made of digests, numbers, dates and checked names")
 }
 
 fn part(content: &Content, span: Span) -> Part {
@@ -195,12 +214,6 @@ fn part(content: &Content, span: Span) -> Part {
             Part::Bytes(bytes.slice(at(span.offset)..at(span.offset + span.length)))
         }
     }
-}
-
-fn message(builder: Builder, body: Body) -> Response<Body> {
-    builder
-        .body(body)
-        .expect("header values are made of digests, numbers, dates and checked names")
 }
 
 /// Random, so that nobody can put it into a file beforehand.

@@ -27,6 +27,9 @@ const BATCH: usize = 64 << 10;
 /// How often and after which pause a writer that hangs is tried: a second.
 const TRIES: usize = 100;
 const PAUSE: Duration = Duration::from_millis(10);
+/// How long lines gather after some were written: whoever adds one wakes nobody
+/// meanwhile, which would cost an answer more than its line.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// How a line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,6 +222,7 @@ impl Writer {
                 message = has_room.then(|| receiver.try_recv().ok()).flatten();
             }
             self.write(&mut batch);
+            std::thread::sleep(GATHER);
         }
     }
 

@@ -7,6 +7,7 @@ use super::crew::{Foreman, Post};
 use super::door::Door;
 use crate::clients::Guest;
 use crate::connection::{self, Reception, Visitor};
+use crate::faults;
 use crate::transport::Transport;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -70,7 +71,7 @@ impl Socket {
                 Err(error) => {
                     // A client that is gone already is nobody's problem.
                     if error.kind() != io::ErrorKind::ConnectionAborted {
-                        tracing::warn!(%error, "cannot accept a connection");
+                        faults::tell(&format!("cannot accept connections: {error}"));
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 }
@@ -211,7 +212,10 @@ async fn serve_tls<S>(
 fn watched<S>(stream: io::Result<S>, visitor: &Visitor) -> Option<S> {
     let remote = visitor.remote;
     stream
-        .inspect_err(|error| tracing::warn!(%remote, %error, "cannot serve a connection"))
+        .inspect_err(|error| {
+            faults::tell(&format!("cannot serve connections: {error}"));
+            tracing::debug!(%remote, %error, "a connection was not served");
+        })
         .ok()
 }
 
