@@ -4,7 +4,7 @@
 use crate::metrics::Metrics;
 use crate::server::Remote;
 use hyper::http::uri::PathAndQuery;
-use hyper::http::{HeaderValue, Method, Request, Uri, Version, header};
+use hyper::http::{HeaderMap, HeaderValue, Request, Uri, header};
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -19,14 +19,9 @@ const TEXT_MAX: usize = 512;
 pub struct Access {
     /// The client.
     pub remote: Remote,
-    /// `GET` and so on, as sent.
-    pub method: Method,
-    /// What was asked for.
-    pub uri: Uri,
-    /// The protocol's version.
-    pub version: Version,
-    /// The `User-Agent`, if there was one.
-    pub user_agent: Option<HeaderValue>,
+    /// The request; of one that takes longer, only the `User-Agent` is left of
+    /// its headers.
+    pub request: Request<()>,
     /// The status of the answer.
     pub status: u16,
     /// Bytes of the body handed to the connection.
@@ -43,9 +38,9 @@ impl fmt::Display for Access {
             f,
             "{} \"{} {} {:?}\" {} {}{} {:.3}s \"{}\"",
             self.remote,
-            self.method,
+            self.request.method(),
             printable(self.target()),
-            self.version,
+            self.request.version(),
             self.status,
             self.bytes,
             if self.complete { "" } else { " incomplete" },
@@ -59,7 +54,11 @@ impl Access {
     /// Path and query as sent, cut to 512 characters.
     #[must_use]
     pub fn target(&self) -> &str {
-        let target = self.uri.path_and_query().map_or("*", PathAndQuery::as_str);
+        let target = self
+            .request
+            .uri()
+            .path_and_query()
+            .map_or("*", PathAndQuery::as_str);
         // A target is ASCII, or was parsed as UTF-8.
         cut(target)
     }
@@ -68,8 +67,9 @@ impl Access {
     #[must_use]
     pub fn agent(&self) -> Cow<'_, str> {
         let agent = self
-            .user_agent
-            .as_ref()
+            .request
+            .headers()
+            .get(header::USER_AGENT)
             .map_or(&b""[..], HeaderValue::as_bytes);
         match String::from_utf8_lossy(agent) {
             Cow::Borrowed(agent) => cut(agent).into(),
@@ -98,39 +98,46 @@ pub(crate) struct Account {
 
 impl Account {
     /// Begins with a request's head.
-    pub(crate) fn open<B>(
+    pub(crate) fn open(
         log: &AccessLog,
         metrics: &Arc<Metrics>,
         remote: Remote,
-        request: &Request<B>,
+        request: Request<()>,
+        started: Instant,
     ) -> Self {
         Self {
             log: Arc::clone(log),
             metrics: Arc::clone(metrics),
             access: Access {
                 remote,
-                method: request.method().clone(),
-                uri: request.uri().clone(),
-                version: request.version(),
-                user_agent: request.headers().get(header::USER_AGENT).cloned(),
+                request,
                 status: 0,
                 bytes: 0,
                 complete: false,
                 duration: Duration::ZERO,
             },
-            started: Instant::now(),
+            started,
         }
     }
 
-    /// Lets go of the buffer that the request's head was read into, of which
-    /// what is kept here are slices. For answers that take longer.
+    /// What is to be answered.
+    pub(crate) fn request(&self) -> &Request<()> {
+        &self.access.request
+    }
+
+    /// Lets go of what is not logged, and of the buffer that hyper read the head
+    /// into, of which the rest are slices. For answers that take longer.
     pub(crate) fn settle(&mut self) {
-        let access = &mut self.access;
-        access.user_agent = Some(access.agent().into_owned())
-            .filter(|agent| !agent.is_empty())
-            .and_then(|agent| HeaderValue::try_from(agent).ok());
-        let target = access.target().to_owned();
-        access.uri = Uri::try_from(target).unwrap_or_default();
+        let agent = self.access.agent().into_owned();
+        let target = self.access.target().to_owned();
+        let request = &mut self.access.request;
+        *request.headers_mut() = HeaderMap::new();
+        if !agent.is_empty()
+            && let Ok(agent) = HeaderValue::try_from(agent)
+        {
+            request.headers_mut().insert(header::USER_AGENT, agent);
+        }
+        *request.uri_mut() = Uri::try_from(target).unwrap_or_default();
     }
 
     pub(crate) fn status(&mut self, status: u16) {
@@ -168,12 +175,10 @@ mod tests {
     fn a_client_cannot_forge_a_line() {
         let access = Access {
             remote: Remote::host("[::1]:9".parse().unwrap()),
-            method: Method::GET,
-            uri: "/a\"b".parse().unwrap(),
-            version: Version::HTTP_11,
-            user_agent: Some(
-                HeaderValue::from_bytes("x\t\u{9b}31m127.0.0.1 \"GET".as_bytes()).unwrap(),
-            ),
+            request: Request::get("/a\"b")
+                .header("user-agent", "x\t\u{9b}31m127.0.0.1 \"GET".as_bytes())
+                .body(())
+                .unwrap(),
             status: 404,
             bytes: 3,
             complete: true,

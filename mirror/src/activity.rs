@@ -87,14 +87,13 @@ impl Activity {
         }
     }
 
-    /// A request begins; it ends when the returned value is dropped.
-    pub(crate) fn begin(&self) -> Flight {
+    /// A request begins now; it ends when the returned value is dropped.
+    pub(crate) fn begin(&self, now: Instant) -> Flight {
         self.shared.requests.fetch_add(1, Ordering::Relaxed);
-        let flight = Flight {
+        self.shared.progress(now);
+        Flight {
             shared: Arc::clone(&self.shared),
-        };
-        flight.progress();
-        flight
+        }
     }
 
     /// Asks how much waits in the kernel, when the connection is looked after
@@ -113,7 +112,7 @@ impl Activity {
         let Some(now) = waiting() else { return };
         let before = shared.waiting.load(Ordering::Relaxed);
         if now.saturating_add(STEP) <= before {
-            shared.progress();
+            shared.progress(Instant::now());
         } else if now <= before {
             // Too little: it counts with what is taken next.
             return;
@@ -159,13 +158,14 @@ pub(crate) struct Flight {
 impl Flight {
     /// Something of it was asked for or done.
     pub(crate) fn progress(&self) {
-        self.shared.progress();
+        self.shared.progress(Instant::now());
     }
 }
 
 impl Shared {
-    fn progress(&self) {
-        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    fn progress(&self, now: Instant) {
+        let passed = now.saturating_duration_since(self.began);
+        let now = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
         self.progress.store(now, Ordering::Relaxed);
     }
 }
@@ -197,7 +197,7 @@ mod tests {
         };
         assert_eq!(wait(false), 100.0);
         assert_eq!(activity.verdict(&PATIENCE, true), Verdict::Idle);
-        let flight = activity.begin();
+        let flight = activity.begin(Instant::now());
         assert_eq!(wait(false), 300.0);
         assert_eq!(wait(true), 200.0);
         let none = Patience {
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn what_is_taken_from_the_kernel_counts_when_it_is_enough() {
         let activity = Activity::new();
-        let _flight = activity.begin();
+        let _flight = activity.begin(Instant::now());
         let progress = || activity.shared.progress.load(Ordering::Relaxed);
         let told = |waiting| {
             activity.shared.progress.store(0, Ordering::Relaxed);

@@ -71,11 +71,12 @@ impl Answers {
         seen
     }
 
-    /// What was found for a path, if it still holds.
-    pub(crate) fn recall(&self, path: &str, catalog: Identity) -> Option<Arc<Found>> {
+    /// What was found for a path, if it still holds while the catalog was `seen`
+    /// a moment ago.
+    pub(crate) fn recall(&self, path: &str, seen: Seen) -> Option<Arc<Found>> {
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
         let answer = kept.by_path.get(path)?;
-        let holds = answer.catalog == catalog && Instant::now() < answer.until;
+        let holds = answer.catalog == seen.catalog && seen.at < answer.until;
         holds.then(|| Arc::clone(&answer.found))
     }
 
@@ -180,21 +181,25 @@ mod tests {
         }
     }
 
-    fn keep(answers: &Answers, path: &str, found: Found) -> bool {
-        let seen = Seen {
-            catalog: identity(1),
+    /// A catalog that was seen just now.
+    fn seen(inode: u64) -> Seen {
+        Seen {
+            catalog: identity(inode),
             at: Instant::now(),
-        };
-        answers.keep(path, seen, &Arc::new(found));
-        answers.recall(path, identity(1)).is_some()
+        }
+    }
+
+    fn keep(answers: &Answers, path: &str, found: Found) -> bool {
+        answers.keep(path, seen(1), &Arc::new(found));
+        answers.recall(path, seen(1)).is_some()
     }
 
     #[test]
     fn an_answer_holds_while_the_catalog_is_the_same() {
         let answers = Answers::default();
         assert!(keep(&answers, "/a", Found::Content(content(1))));
-        assert!(answers.recall("/a", identity(2)).is_none());
-        assert!(answers.recall("/b", identity(1)).is_none());
+        assert!(answers.recall("/a", seen(2)).is_none());
+        assert!(answers.recall("/b", seen(1)).is_none());
         assert!(keep(&answers, "/latest", Found::Elsewhere("../1/a".into())));
     }
 
@@ -218,11 +223,11 @@ mod tests {
         let answers = Answers::default();
         assert!(keep(&answers, "/a", Found::Content(content(1))));
         answers.forget_old();
-        assert!(answers.recall("/a", identity(1)).is_some());
+        assert!(answers.recall("/a", seen(1)).is_some());
         for answer in answers.kept.write().unwrap().by_path.values_mut() {
             answer.until = Instant::now();
         }
-        assert!(answers.recall("/a", identity(1)).is_none());
+        assert!(answers.recall("/a", seen(1)).is_none());
         answers.forget_old();
         let kept = answers.kept.read().unwrap();
         assert_eq!((kept.by_path.len(), kept.bytes), (0, 0));

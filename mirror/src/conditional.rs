@@ -64,6 +64,12 @@ impl Validators {
         Self::new(tag, self.modified)
     }
 
+    /// Whether that is the tag without its quotes.
+    fn is_tagged(&self, opaque: &str) -> bool {
+        let tag = self.etag.as_bytes();
+        tag.get(1..tag.len() - 1) == Some(opaque.as_bytes())
+    }
+
     /// The tag without its quotes.
     pub(crate) fn tag(&self) -> &str {
         let quoted = self.etag.to_str().unwrap_or_default();
@@ -84,8 +90,10 @@ pub(crate) enum Verdict {
 
 /// Evaluates the preconditions of a GET or HEAD.
 pub(crate) fn evaluate(headers: &HeaderMap, content: &Validators) -> Verdict {
-    if let Some(tags) = tags(headers, &header::IF_MATCH) {
-        if !tags.any(|tag| !tag.weak && tag.opaque == content.tag()) {
+    if let Some(matches) = any_tag(headers, &header::IF_MATCH, |tag| {
+        !tag.weak && content.is_tagged(tag.opaque)
+    }) {
+        if !matches {
             return Verdict::Failed;
         }
     } else if let Some(since) = date(headers, &header::IF_UNMODIFIED_SINCE)
@@ -93,8 +101,10 @@ pub(crate) fn evaluate(headers: &HeaderMap, content: &Validators) -> Verdict {
     {
         return Verdict::Failed;
     }
-    if let Some(tags) = tags(headers, &header::IF_NONE_MATCH) {
-        if tags.any(|tag| tag.opaque == content.tag()) {
+    if let Some(matches) = any_tag(headers, &header::IF_NONE_MATCH, |tag| {
+        content.is_tagged(tag.opaque)
+    }) {
+        if matches {
             return Verdict::NotModified;
         }
     } else if let Some(since) = date(headers, &header::IF_MODIFIED_SINCE)
@@ -120,26 +130,9 @@ pub(crate) fn range_applies(headers: &HeaderMap, content: &Validators) -> bool {
         return false;
     }
     if let Some((tag, "")) = one_tag(text.trim()) {
-        return !tag.weak && tag.opaque == content.tag();
+        return !tag.weak && content.is_tagged(tag.opaque);
     }
     httpdate::parse_http_date(text.trim()).is_ok_and(|date| date == content.modified)
-}
-
-/// The entity tags of a header.
-enum Tags<'h> {
-    /// `*`
-    Any,
-    /// A list of them. What could not be read is left out, and so never matches.
-    List(Vec<Tag<'h>>),
-}
-
-impl Tags<'_> {
-    fn any(&self, matches: impl Fn(&Tag<'_>) -> bool) -> bool {
-        match self {
-            Self::Any => true,
-            Self::List(tags) => tags.iter().any(matches),
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,28 +141,36 @@ struct Tag<'h> {
     opaque: &'h str,
 }
 
-fn tags<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Tags<'h>> {
-    let mut present = false;
-    let mut list = Vec::new();
+/// Whether any entity tag of a header, if it is there, is `*` or matches. What
+/// cannot be read never does.
+fn any_tag(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    matches: impl Fn(&Tag<'_>) -> bool,
+) -> Option<bool> {
+    let (mut is_there, mut count) = (false, 0);
     for value in headers.get_all(name) {
-        present = true;
+        is_there = true;
         let Ok(text) = value.to_str() else {
             continue;
         };
         if text.trim() == "*" {
-            return Some(Tags::Any);
+            return Some(true);
         }
         let mut rest = text;
-        while list.len() < TAGS_MAX {
+        while count < TAGS_MAX {
             rest = rest.trim_start_matches([' ', '\t', ',']);
             let Some((tag, after)) = one_tag(rest) else {
                 break;
             };
-            list.push(tag);
+            if matches(&tag) {
+                return Some(true);
+            }
+            count += 1;
             rest = after;
         }
     }
-    present.then_some(Tags::List(list))
+    is_there.then_some(false)
 }
 
 /// The entity tag that a text starts with, and what follows it. Commas may

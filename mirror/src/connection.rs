@@ -4,11 +4,11 @@
 
 use crate::access::{AccessLog, Account};
 use crate::activity::{Activity, Patience, Verdict};
-use crate::body::Body;
 use crate::clients::{Guests, Pace};
-use crate::http1::{self, Answer, Outcome};
+use crate::http1::{self, Outcome, Service};
 use crate::metrics::Metrics;
 use crate::operation;
+use crate::reply::Answer;
 use crate::respond::Desk;
 use crate::server::{Remote, Slots};
 use crate::transport::{self, Rewound, Transport};
@@ -24,9 +24,9 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 
 /// Longest head of a request, in bytes, unless the options say otherwise, and
 /// the least that they may say; what is longer gets 431 (or 414 from 64 KiB in
@@ -173,7 +173,10 @@ impl Attendant {
         limit_unsent(stream.socket(), UNSENT_MAX, self.visitor.remote);
         let service = service_fn(|request: Request<Incoming>| {
             let attendant = Arc::clone(self);
-            async move { Ok::<_, Infallible>(attendant.answered(&request).await) }
+            async move {
+                let answer = attendant.call(request.map(|_| ())).await;
+                Ok::<_, Infallible>(Response::from(answer))
+            }
         });
         let protocol = &self.reception.protocol;
         let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
@@ -186,17 +189,6 @@ impl Attendant {
             let remote = self.visitor.remote;
             tracing::debug!(%remote, %error, "a connection ended early");
         }
-    }
-
-    async fn answered<B>(&self, request: &Request<B>) -> Response<Body> {
-        let flight = self.activity.begin();
-        let Reception {
-            access, metrics, ..
-        } = &*self.reception;
-        let mut account = Account::open(access, metrics, self.visitor.remote, request);
-        let response = operation::answer(&self.reception, &self.visitor, request).await;
-        account.status(response.status().as_u16());
-        response.map(|body| body.tracked(account, flight))
     }
 
     /// Waits for the end of a connection. Tells it to `end` when it idles or the
@@ -238,7 +230,7 @@ impl Attendant {
                         }
                     }
                 }
-                () = sleep_until(look) => {
+                () = sleep_until(look.into()) => {
                     // The connection answers before it is judged.
                     activity.ask();
                     is_asked = true;
@@ -252,9 +244,22 @@ impl Attendant {
     }
 }
 
-impl Answer for Attendant {
-    fn answer(&self, request: &Request<()>) -> impl Future<Output = Response<Body>> + Send {
-        self.answered(request)
+impl Service for Attendant {
+    async fn call(&self, request: Request<()>) -> Answer {
+        let now = Instant::now();
+        let flight = self.activity.begin(now);
+        let Reception {
+            access, metrics, ..
+        } = &*self.reception;
+        let remote = self.visitor.remote;
+        let mut account = Account::open(access, metrics, remote, request, now);
+        let request = account.request();
+        let answer = operation::answer(&self.reception, &self.visitor, request).await;
+        account.status(answer.status.as_u16());
+        Answer {
+            body: answer.body.tracked(account, flight),
+            ..answer
+        }
     }
 }
 

@@ -4,15 +4,14 @@
 //! `/healthz` and `/metrics` are no part of the store, and stand before every
 //! path in it. A listener that does not show metrics has no such path.
 
-use crate::body::Body;
 use crate::connection::{Reception, Visitor};
 use crate::faults;
 use crate::holdings::CatalogFacts;
 use crate::metrics::{MEDIA_TYPE, Now};
 use crate::refusal::Refusal;
-use crate::reply::Reply;
+use crate::reply::{Answer, Reply};
 use crate::respond::respond;
-use hyper::http::{Method, Request, Response, StatusCode};
+use hyper::http::{Method, Request, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -24,7 +23,7 @@ pub(crate) async fn answer<B>(
     reception: &Reception,
     visitor: &Visitor,
     request: &Request<B>,
-) -> Response<Body> {
+) -> Answer {
     let reply = Reply::new(&reception.desk.budget, request);
     if let Err(wait) = reception.pace.check(visitor.remote) {
         reception.metrics.limited.inc();
@@ -42,7 +41,7 @@ pub(crate) async fn answer<B>(
 }
 
 /// 200 if the catalog can be read and understood, 503 otherwise.
-async fn health(reception: &Reception, reply: Reply<'_>) -> Response<Body> {
+async fn health(reception: &Reception, reply: Reply<'_>) -> Answer {
     let (status, text) = match catalog(reception).await {
         Some(_) => (StatusCode::OK, "ok\n"),
         None => (
@@ -53,7 +52,7 @@ async fn health(reception: &Reception, reply: Reply<'_>) -> Response<Body> {
     reply.text(status, PLAIN, text.to_owned())
 }
 
-async fn metrics(reception: &Reception, reply: Reply<'_>) -> Response<Body> {
+async fn metrics(reception: &Reception, reply: Reply<'_>) -> Answer {
     let lost = reception.lost_lines.as_ref();
     let now = Now {
         connections: reception.slots.taken(),

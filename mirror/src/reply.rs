@@ -5,7 +5,7 @@ use crate::holdings::{Content, Data};
 use crate::protocols::oci;
 use crate::ranges::Span;
 use crate::refusal::Refusal;
-use hyper::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -23,6 +23,36 @@ const HEADERS: usize = 12;
 const PLAIN: &str = "text/plain; charset=utf-8";
 /// The methods that are answered.
 const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD");
+
+/// The headers of an answer, in their order. There is none twice, so that no map
+/// is needed.
+pub(crate) struct Headers(Vec<(HeaderName, HeaderValue)>);
+
+impl Headers {
+    fn add(&mut self, name: HeaderName, value: HeaderValue) {
+        self.0.push((name, value));
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
+        self.0.iter()
+    }
+}
+
+/// An answer as HTTP has it.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: Headers,
+    pub(crate) body: Body,
+}
+
+impl From<Answer> for Response<Body> {
+    fn from(answer: Answer) -> Self {
+        let mut response = Self::new(answer.body);
+        *response.status_mut() = answer.status;
+        response.headers_mut().extend(answer.headers.0);
+        response
+    }
+}
 
 /// Makes the answers to one request.
 #[derive(Clone, Copy)]
@@ -43,29 +73,29 @@ impl<'r> Reply<'r> {
     }
 
     /// 200 and everything.
-    pub(crate) fn whole(&self, content: &Content) -> Response<Body> {
+    pub(crate) fn whole(&self, content: &Content) -> Answer {
         let all = Span {
             offset: 0,
             length: content.length,
         };
         let mut headers = self.describe(content);
-        headers.insert(header::CONTENT_TYPE, media_type(content));
+        headers.add(header::CONTENT_TYPE, media_type(content));
         let body = self.body(content, vec![part(content, all)]);
         self.finish(StatusCode::OK, headers, body)
     }
 
     /// 206 and one part.
-    pub(crate) fn part(&self, content: &Content, span: Span) -> Response<Body> {
+    pub(crate) fn part(&self, content: &Content, span: Span) -> Answer {
         let mut headers = self.describe(content);
-        headers.insert(header::CONTENT_TYPE, media_type(content));
+        headers.add(header::CONTENT_TYPE, media_type(content));
         let range = value(span.content_range(content.length));
-        headers.insert(header::CONTENT_RANGE, range);
+        headers.add(header::CONTENT_RANGE, range);
         let body = self.body(content, vec![part(content, span)]);
         self.finish(StatusCode::PARTIAL_CONTENT, headers, body)
     }
 
     /// 206 and several parts, each with a head of its own (RFC 9110, section 14.6).
-    pub(crate) fn parts(&self, content: &Content, spans: &[Span]) -> Response<Body> {
+    pub(crate) fn parts(&self, content: &Content, spans: &[Span]) -> Answer {
         let boundary = boundary();
         let mut parts = Vec::new();
         for span in spans {
@@ -80,21 +110,25 @@ impl<'r> Reply<'r> {
         parts.push(Part::Bytes(format!("\r\n--{boundary}--\r\n").into()));
         let mut headers = self.describe(content);
         let kind = format!("multipart/byteranges; boundary={boundary}");
-        headers.insert(header::CONTENT_TYPE, value(kind));
+        headers.add(header::CONTENT_TYPE, value(kind));
         let body = self.body(content, parts);
         self.finish(StatusCode::PARTIAL_CONTENT, headers, body)
     }
 
     /// 304, with the tag that the client holds.
-    pub(crate) fn not_modified(&self, content: &Content) -> Response<Body> {
+    pub(crate) fn not_modified(&self, content: &Content) -> Answer {
         let body = Body::new(None, Vec::new(), self.budget);
-        message(StatusCode::NOT_MODIFIED, self.describe(content), body)
+        Answer {
+            status: StatusCode::NOT_MODIFIED,
+            headers: self.describe(content),
+            body,
+        }
     }
 
     /// 302. A relative location holds behind any prefix that a proxy adds.
-    pub(crate) fn redirect(&self, location: &str) -> Response<Body> {
+    pub(crate) fn redirect(&self, location: &str) -> Answer {
         let mut headers = self.begin(REVALIDATE);
-        headers.insert(header::LOCATION, value(location.to_owned()));
+        headers.add(header::LOCATION, value(location.to_owned()));
         let body = Body::new(None, Vec::new(), self.budget);
         self.finish(StatusCode::FOUND, headers, body)
     }
@@ -105,15 +139,15 @@ impl<'r> Reply<'r> {
         status: StatusCode,
         media_type: &'static str,
         text: String,
-    ) -> Response<Body> {
+    ) -> Answer {
         let mut headers = self.begin(REVALIDATE);
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        headers.add(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         let text = Part::Bytes(text.into());
         self.finish(status, headers, Body::new(None, vec![text], self.budget))
     }
 
     /// A refusal: its status, by number and by name.
-    pub(crate) fn refused(&self, refusal: &Refusal) -> Response<Body> {
+    pub(crate) fn refused(&self, refusal: &Refusal) -> Answer {
         let status = refusal.status();
         let (media_type, text) = if self.oci {
             (oci::JSON, oci::refused(refusal))
@@ -121,19 +155,19 @@ impl<'r> Reply<'r> {
             (PLAIN, format!("{status}\n").into_bytes())
         };
         let mut headers = self.begin(REVALIDATE);
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        headers.add(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         match refusal {
             Refusal::Method => {
-                headers.insert(header::ALLOW, ALLOW);
+                headers.add(header::ALLOW, ALLOW);
             }
             Refusal::Range { length } => {
-                headers.insert(header::CONTENT_RANGE, value(format!("bytes */{length}")));
+                headers.add(header::CONTENT_RANGE, value(format!("bytes */{length}")));
             }
             Refusal::Busy => {
-                headers.insert(header::RETRY_AFTER, 1.into());
+                headers.add(header::RETRY_AFTER, 1.into());
             }
             Refusal::Pace { wait } => {
-                headers.insert(header::RETRY_AFTER, (wait.as_secs() + 1).into());
+                headers.add(header::RETRY_AFTER, (wait.as_secs() + 1).into());
             }
             _ => {}
         }
@@ -142,30 +176,30 @@ impl<'r> Reply<'r> {
     }
 
     /// The headers that every answer about some content has.
-    fn describe(&self, content: &Content) -> HeaderMap {
+    fn describe(&self, content: &Content) -> Headers {
         let mut headers = self.begin(match content.immutable {
             true => IMMUTABLE,
             false => REVALIDATE,
         });
-        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers.add(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         let validators = &content.validators;
-        headers.insert(header::ETAG, validators.etag().clone());
-        headers.insert(header::LAST_MODIFIED, validators.last_modified().clone());
+        headers.add(header::ETAG, validators.etag().clone());
+        headers.add(header::LAST_MODIFIED, validators.last_modified().clone());
         for (name, value) in &content.headers {
-            headers.append(name, value.clone());
+            headers.add(name.clone(), value.clone());
         }
         headers
     }
 
-    fn begin(&self, lifetime: HeaderValue) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(HEADERS);
-        headers.insert(header::SERVER, SERVER);
-        headers.insert(header::CACHE_CONTROL, lifetime);
+    fn begin(&self, lifetime: HeaderValue) -> Headers {
+        let mut headers = Headers(Vec::with_capacity(HEADERS));
+        headers.add(header::SERVER, SERVER);
+        headers.add(header::CACHE_CONTROL, lifetime);
         let exactly = HeaderValue::from_static("nosniff");
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, exactly);
+        headers.add(header::X_CONTENT_TYPE_OPTIONS, exactly);
         if self.oci {
             let (name, value) = oci::VERSION;
-            headers.insert(name, value);
+            headers.add(name, value);
         }
         headers
     }
@@ -179,18 +213,15 @@ impl<'r> Reply<'r> {
     }
 
     /// HEAD gets the headers of the body that it doesn't get.
-    fn finish(&self, status: StatusCode, mut headers: HeaderMap, body: Body) -> Response<Body> {
-        headers.insert(header::CONTENT_LENGTH, body.length().into());
+    fn finish(&self, status: StatusCode, mut headers: Headers, body: Body) -> Answer {
+        headers.add(header::CONTENT_LENGTH, body.length().into());
         let body = if self.head { body.emptied() } else { body };
-        message(status, headers, body)
+        Answer {
+            status,
+            headers,
+            body,
+        }
     }
-}
-
-fn message(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
 }
 
 fn media_type(content: &Content) -> HeaderValue {

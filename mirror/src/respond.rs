@@ -5,17 +5,17 @@
 //! the tag, redirects lead from a channel to an immutable version.
 
 use crate::answers::{Answers, Seen};
-use crate::body::{Body, Budget};
+use crate::body::Budget;
 use crate::conditional::{self, Verdict};
 use crate::holdings::{Content, Data, Found, Holdings};
 use crate::page::{PublicUrl, View};
 use crate::protocols::oci;
 use crate::ranges::{self, Selection};
 use crate::refusal::Refusal;
-use crate::reply::Reply;
+use crate::reply::{Answer, Reply};
 use crate::stagger;
 use crate::target::{self, Route};
-use hyper::http::{Method, Request, Response};
+use hyper::http::{Method, Request};
 use jiff::Timestamp;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -41,11 +41,7 @@ pub(crate) struct Desk {
 }
 
 /// Answers a request, which came over TLS if it `is_secure`.
-pub(crate) async fn respond<B>(
-    desk: &Desk,
-    is_secure: bool,
-    request: &Request<B>,
-) -> Response<Body> {
+pub(crate) async fn respond<B>(desk: &Desk, is_secure: bool, request: &Request<B>) -> Answer {
     let reply = Reply::new(&desk.budget, request);
     match answer(desk, is_secure, request, &reply).await {
         Ok(response) => response,
@@ -61,7 +57,7 @@ async fn answer<B>(
     is_secure: bool,
     request: &Request<B>,
     reply: &Reply<'_>,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Answer, Refusal> {
     check_method(request.method())?;
     check_target(request)?;
     wait_for_old_clients(request).await;
@@ -133,7 +129,7 @@ async fn look_up<B>(
     // Looked at first: what is found while it changes does not hold.
     let seen = desk.answers.catalog(|| desk.holdings.catalog_identity());
     let key = path.zip(seen);
-    if let Some(found) = key.and_then(|(path, seen)| desk.answers.recall(path, seen.catalog)) {
+    if let Some(found) = key.and_then(|(path, seen)| desk.answers.recall(path, seen)) {
         return Ok(found);
     }
     let route = read_target(desk, is_secure, request)?;

@@ -138,7 +138,10 @@ impl Body {
     /// So many bytes more were taken by the connection.
     pub(crate) fn taken(&mut self, length: u64) {
         self.untold = self.untold.saturating_sub(length);
-        if let Some(flight) = &self.flight {
+        // At its end the flight ends, too, which is progress.
+        if self.untold > 0
+            && let Some(flight) = &self.flight
+        {
             flight.progress();
         }
         if let Some(account) = &mut self.account {
@@ -201,7 +204,9 @@ impl Body {
             ));
         })?;
         self.remaining = self.remaining.saturating_sub(piece.length());
-        self.handed_out = Some(Instant::now());
+        if self.remaining > 0 {
+            self.handed_out = Some(Instant::now());
+        }
         Ok(piece)
     }
 

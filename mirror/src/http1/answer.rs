@@ -1,7 +1,7 @@
 //! The head of an answer, as bytes.
 
-use crate::body::Body;
-use hyper::http::{Response, StatusCode, header};
+use crate::reply::Answer;
+use hyper::http::{StatusCode, header};
 use std::cell::RefCell;
 use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,11 +10,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const HEAD: usize = 512;
 
 /// Writes the head of an answer, after which the connection `is_kept` or not.
-pub(super) fn head(response: &Response<Body>, is_kept: bool) -> Vec<u8> {
-    let status = response.status();
+pub(super) fn head(answer: &Answer, is_kept: bool) -> Vec<u8> {
+    let (status, headers) = (answer.status, &answer.headers);
     debug_assert!(
         status == StatusCode::NOT_MODIFIED
-            || response.headers().contains_key(header::CONTENT_LENGTH),
+            || headers
+                .iter()
+                .any(|(name, _)| name == header::CONTENT_LENGTH),
         "the client would not know where the body ends"
     );
     let mut head = Vec::with_capacity(HEAD);
@@ -23,7 +25,7 @@ pub(super) fn head(response: &Response<Body>, is_kept: bool) -> Vec<u8> {
     head.push(b' ');
     head.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
     head.extend_from_slice(b"\r\n");
-    for (name, value) in response.headers() {
+    for (name, value) in headers.iter() {
         line(&mut head, name.as_str(), value.as_bytes());
     }
     if !is_kept {
@@ -46,6 +48,10 @@ fn date(tell: impl FnOnce(&[u8])) {
     thread_local! {
         static WRITTEN: RefCell<(u64, Vec<u8>)> = const { RefCell::new((0, Vec::new())) };
     }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it says when the answer was written, and nothing depends on it"
+    )]
     let now = SystemTime::now();
     let second = now.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     WRITTEN.with_borrow_mut(|(written, text)| {

@@ -11,7 +11,7 @@ use std::mem::MaybeUninit;
 #[derive(Debug)]
 pub(super) enum Read {
     /// A request without a body.
-    Ordinary(Head),
+    Ordinary(Box<Head>),
     /// The beginning of what may become one.
     Part,
     /// Something else.
@@ -41,7 +41,7 @@ pub(super) fn read(bytes: &[u8]) -> Read {
     }
 }
 
-fn ordinary(parsed: &httparse::Request<'_, '_>, length: usize) -> Option<Head> {
+fn ordinary(parsed: &httparse::Request<'_, '_>, length: usize) -> Option<Box<Head>> {
     // 1.0 has rules of its own.
     if parsed.version != Some(1) {
         return None;
@@ -69,11 +69,11 @@ fn ordinary(parsed: &httparse::Request<'_, '_>, length: usize) -> Option<Head> {
     *request.uri_mut() = Uri::try_from(parsed.path?).ok()?;
     *request.version_mut() = Version::HTTP_11;
     *request.headers_mut() = headers;
-    Some(Head {
+    Some(Box::new(Head {
         request,
         length,
         is_kept,
-    })
+    }))
 }
 
 /// What a `Connection` header says, if it says nothing else.
@@ -91,7 +91,7 @@ fn stays_open(value: &[u8]) -> Option<bool> {
 mod tests {
     use super::*;
 
-    fn ordinary(text: &str) -> Option<Head> {
+    fn ordinary(text: &str) -> Option<Box<Head>> {
         match read(text.as_bytes()) {
             Read::Ordinary(head) => Some(head),
             Read::Part | Read::Other => None,

@@ -18,10 +18,11 @@ mod head;
 use crate::activity::Activity;
 use crate::body::{Body, Piece};
 use crate::ranges::Span;
+use crate::reply::Answer;
 use crate::transport::{self, Rewound, Transport};
 use bytes::{Buf as _, Bytes};
 use head::{Head, Read};
-use hyper::http::{Request, Response};
+use hyper::http::Request;
 use std::fs::File;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -51,8 +52,8 @@ struct Line<'a, S> {
 }
 
 /// Whoever answers requests.
-pub(crate) trait Answer: Sync {
-    fn answer(&self, request: &Request<()>) -> impl Future<Output = Response<Body>> + Send;
+pub(crate) trait Service: Sync {
+    fn call(&self, request: Request<()>) -> impl Future<Output = Answer> + Send;
 }
 
 /// Has ordinary requests answered until there is another, the client goes, or
@@ -61,7 +62,7 @@ pub(crate) async fn converse<S: Transport>(
     stream: S,
     most: usize,
     activity: &Activity,
-    desk: &impl Answer,
+    service: &impl Service,
 ) -> io::Result<Outcome<S>> {
     let mut line = Line {
         stream,
@@ -74,10 +75,10 @@ pub(crate) async fn converse<S: Transport>(
             Next::End => break,
             Next::Other => return Ok(Outcome::Other(Rewound::new(line.ahead, line.stream))),
         };
-        let mut response = desk.answer(&head.request).await;
+        let mut answer = service.call(head.request).await;
         let is_kept = head.is_kept && !activity.is_ending();
-        let begin = answer::head(&response, is_kept);
-        line.send(begin, response.body_mut()).await?;
+        let begin = answer::head(&answer, is_kept);
+        line.send(begin, &mut answer.body).await?;
         if !is_kept {
             break;
         }
@@ -88,7 +89,7 @@ pub(crate) async fn converse<S: Transport>(
 
 /// What comes next on a connection.
 enum Next {
-    Head(Head),
+    Head(Box<Head>),
     Other,
     End,
 }
@@ -117,9 +118,8 @@ impl<S: Transport> Line<'_, S> {
                 return Ok(Next::Other);
             }
             from = self.ahead.len();
-            match poll_fn(|cx| self.poll_fill(cx)).await? {
-                0 => return Ok(Next::End),
-                _ => {}
+            if poll_fn(|cx| self.poll_fill(cx)).await? == 0 {
+                return Ok(Next::End);
             }
         }
     }

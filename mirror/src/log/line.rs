@@ -43,9 +43,9 @@ fn json(access: &Access, now: Timestamp) -> String {
     let line = Line {
         time: format!("{now:.3}"),
         remote: access.remote.to_string(),
-        method: access.method.as_str(),
+        method: access.request.method().as_str(),
         target: access.target(),
-        protocol: format!("{:?}", access.version),
+        protocol: format!("{:?}", access.request.version()),
         status: access.status,
         bytes: access.bytes,
         complete: access.complete,

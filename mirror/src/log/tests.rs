@@ -3,16 +3,17 @@
 use super::*;
 use crate::access::Access;
 use crate::server::Remote;
-use hyper::http::{HeaderValue, Method, Version};
+use hyper::http::{Request, Version};
 use std::time::Instant;
 
 pub(super) fn access(agent: &str) -> Access {
     Access {
         remote: Remote::host("192.0.2.1:9".parse().unwrap()),
-        method: Method::GET,
-        uri: "/a".parse().unwrap(),
-        version: Version::HTTP_2,
-        user_agent: Some(HeaderValue::from_bytes(agent.as_bytes()).unwrap()),
+        request: Request::get("/a")
+            .version(Version::HTTP_2)
+            .header("user-agent", agent.as_bytes())
+            .body(())
+            .unwrap(),
         status: 206,
         bytes: 3,
         complete: false,

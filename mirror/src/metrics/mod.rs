@@ -137,7 +137,7 @@ impl Metrics {
 
     /// An answer ended.
     pub(crate) fn answered(&self, access: &Access) {
-        let at = protocol(access.uri.path()) * CLASSES.len() + class(access.status);
+        let at = protocol(access.request.uri().path()) * CLASSES.len() + class(access.status);
         if let Some(counter) = self.requests.get(at) {
             counter.inc();
         }

@@ -38,7 +38,12 @@ impl Lab {
         let log = Arc::clone(&requests);
         let mut options = Options::new("127.0.0.1:0".parse().unwrap(), super::fixture::now);
         options.access = Arc::new(move |access| {
-            let line = format!("{} {} {}", access.method, access.target(), access.status);
+            let line = format!(
+                "{} {} {}",
+                access.request.method(),
+                access.target(),
+                access.status
+            );
             log.lock().unwrap().push(line);
         });
         let server = Server::bind(yard.store(), options).unwrap().spawn();
