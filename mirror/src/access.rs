@@ -97,15 +97,15 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Begins with a request's head.
+    /// Begins with a request's head. In a box, because it goes from hand to hand.
     pub(crate) fn open(
         log: &AccessLog,
         metrics: &Arc<Metrics>,
         remote: Remote,
         request: Request<()>,
         started: Instant,
-    ) -> Self {
-        Self {
+    ) -> Box<Self> {
+        Box::new(Self {
             log: Arc::clone(log),
             metrics: Arc::clone(metrics),
             access: Access {
@@ -117,7 +117,7 @@ impl Account {
                 duration: Duration::ZERO,
             },
             started,
-        }
+        })
     }
 
     /// What is to be answered.

@@ -43,7 +43,7 @@ const STREAM_BUFFER: usize = 64 << 10;
 /// a limit it takes up to 4 MiB for each client that stopped reading.
 const UNSENT_MAX: u32 = 128 << 10;
 /// The same for those who come while there are few, who are woken less often.
-const UNSENT_WHILE_FEW: u32 = 1 << 20;
+const UNSENT_WHILE_FEW: u32 = 4 << 20;
 /// How many are few, with as many slots for each of them.
 const FEW: usize = 64;
 /// How often a silent HTTP/2 client is asked whether it lives, and how long

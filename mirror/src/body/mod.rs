@@ -65,7 +65,7 @@ pub(crate) struct Body {
     block: usize,
     handed_out: Option<Instant>,
     budget: Arc<Budget>,
-    account: Option<Account>,
+    account: Option<Box<Account>>,
     /// Bytes that the account does not know of yet.
     untold: u64,
     flight: Option<Arc<Flight>>,
@@ -122,7 +122,7 @@ impl Body {
     }
 
     /// What is told of the body's progress and its end.
-    pub(crate) fn tracked(mut self, mut account: Account, flight: Flight) -> Self {
+    pub(crate) fn tracked(mut self, mut account: Box<Account>, flight: Flight) -> Self {
         if self.remaining == 0 {
             account.complete();
         }
