@@ -94,6 +94,7 @@ pub(crate) struct Account {
     metrics: Arc<Metrics>,
     access: Access,
     started: Instant,
+    is_settled: bool,
 }
 
 impl Account {
@@ -117,6 +118,7 @@ impl Account {
                 duration: Duration::ZERO,
             },
             started,
+            is_settled: false,
         })
     }
 
@@ -128,6 +130,9 @@ impl Account {
     /// Lets go of what is not logged, and of the buffer that hyper read the head
     /// into, of which the rest are slices. For answers that take longer.
     pub(crate) fn settle(&mut self) {
+        if std::mem::replace(&mut self.is_settled, true) {
+            return;
+        }
         let agent = self.access.agent().into_owned();
         let target = self.access.target().to_owned();
         let request = &mut self.access.request;

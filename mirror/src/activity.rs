@@ -39,6 +39,15 @@ impl Default for Patience {
     }
 }
 
+impl Patience {
+    /// The least of them all.
+    pub(crate) fn least(&self) -> Duration {
+        let heads = self.head.min(self.head_when_crowded);
+        let stalled = self.stalled.min(self.stalled_when_crowded);
+        heads.min(stalled)
+    }
+}
+
 /// What a connection is doing. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Activity {
@@ -57,6 +66,8 @@ struct Shared {
     asked: AtomicBool,
     /// Whether no further request is wanted.
     ending: AtomicBool,
+    /// Whether the client was given up.
+    cut: AtomicBool,
 }
 
 /// Bytes that a client must take from the kernel to be seen.
@@ -83,6 +94,7 @@ impl Activity {
                 waiting: AtomicU32::new(0),
                 asked: AtomicBool::new(false),
                 ending: AtomicBool::new(false),
+                cut: AtomicBool::new(false),
             }),
         }
     }
@@ -128,6 +140,16 @@ impl Activity {
     /// Whether that was said.
     pub(crate) fn is_ending(&self) -> bool {
         self.shared.ending.load(Ordering::Relaxed)
+    }
+
+    /// Gives the client up.
+    pub(crate) fn cut(&self) {
+        self.shared.cut.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was done.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.shared.cut.load(Ordering::Relaxed)
     }
 
     /// What is to be done, `crowded` or not.

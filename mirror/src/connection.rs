@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::{Builder, Connection};
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::ready;
 use std::net::TcpStream;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::pin::{Pin, pin};
@@ -26,12 +27,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use tokio::task::unconstrained;
 use tokio::time::sleep_until;
 
 /// Longest head of a request, in bytes, unless the options say otherwise, and
 /// the least that they may say; what is longer gets 431 (or 414 from 64 KiB in
 /// the target alone). It is also what hyper gathers of a body before it waits
-/// for the client, so that more is held for each slow one.
+/// for the client, where it speaks.
 pub const HEAD_MAX: usize = 8 << 10;
 /// The most that they may say.
 pub const HEAD_LIMIT: usize = 1 << 20;
@@ -43,7 +45,7 @@ const STREAM_BUFFER: usize = 64 << 10;
 /// a limit it takes up to 4 MiB for each client that stopped reading.
 const UNSENT_MAX: u32 = 128 << 10;
 /// The same for those who come while there are few, who are woken less often.
-const UNSENT_WHILE_FEW: u32 = 4 << 20;
+const UNSENT_WHILE_FEW: u32 = 1 << 20;
 /// How many are few, with as many slots for each of them.
 const FEW: usize = 64;
 /// How often a silent HTTP/2 client is asked whether it lives, and how long
@@ -113,10 +115,11 @@ pub(crate) fn protocol(patience: &Patience, head: usize) -> Builder<TokioExecuto
     builder
 }
 
-/// Serves a connection to its end: a stream that was prepared, or what is spoken
-/// over one.
+/// Serves a connection to its end: a monitored stream that was prepared, or what
+/// is spoken over one; and whom that tells.
 pub(crate) async fn serve<S: Transport>(
     stream: S,
+    activity: Activity,
     visitor: Visitor,
     reception: Arc<Reception>,
     stop: watch::Receiver<bool>,
@@ -124,7 +127,7 @@ pub(crate) async fn serve<S: Transport>(
     let attendant = Attendant {
         visitor,
         reception,
-        activity: Activity::new(),
+        activity,
     };
     let other = attendant.ordinary(stream, stop.clone()).await;
     if let Some(stream) = other {
@@ -169,12 +172,13 @@ impl Attendant {
         stream: Rewound<S>,
         stop: watch::Receiver<bool>,
     ) {
-        // Nobody tells what waits in the kernel here.
-        limit_unsent(stream.socket(), UNSENT_MAX, self.visitor.remote);
         let service = service_fn(|request: Request<Incoming>| {
             let attendant = Arc::clone(self);
             async move {
-                let answer = attendant.call(request.map(|_| ())).await;
+                let mut request = request.map(|_| ());
+                // What hyper keeps there is of no use to anybody.
+                request.extensions_mut().clear();
+                let answer = attendant.call(request).await;
                 Ok::<_, Infallible>(Response::from(answer))
             }
         });
@@ -206,14 +210,19 @@ impl Attendant {
         } = self;
         let mut ending = false;
         let patience = &reception.patience;
-        let pause = LOOK.min(patience.head).min(patience.stalled);
+        // Twice before it is over, since what a client takes shows between two.
+        let pause = (patience.least() / 2).clamp(Duration::from_millis(10), LOOK);
         let mut look = Instant::now() + pause;
-        let mut is_asked = false;
+        let (mut is_asked, mut is_cut) = (false, false);
         loop {
+            // Also while the connection takes all of the task's turns.
+            let tick = unconstrained(sleep_until(look.into()));
+            let stopped = unconstrained(stop.wait_for(|stop| *stop));
             tokio::select! {
                 biased;
                 ended = connection.as_mut() => return Some(ended),
-                () = std::future::ready(()), if is_asked => {
+                () = ready(()), if is_cut => return None,
+                () = ready(()), if is_asked => {
                     is_asked = false;
                     match activity.verdict(patience, reception.slots.crowded()) {
                         Verdict::Wait(time) => look = Instant::now() + time.min(pause),
@@ -226,16 +235,17 @@ impl Attendant {
                         Verdict::Idle | Verdict::Stalled => {
                             let remote = self.visitor.remote;
                             tracing::debug!(%remote, "a connection that hung was cut");
-                            return None;
+                            activity.cut();
+                            is_cut = true;
                         }
                     }
                 }
-                () = sleep_until(look.into()) => {
+                () = tick => {
                     // The connection answers before it is judged.
                     activity.ask();
                     is_asked = true;
                 }
-                _ = stop.wait_for(|stop| *stop), if !ending => {
+                _ = stopped, if !ending => {
                     ending = true;
                     end(connection.as_mut());
                 }

@@ -30,6 +30,10 @@ pub(crate) struct Headers(Vec<(HeaderName, HeaderValue)>);
 
 impl Headers {
     fn add(&mut self, name: HeaderName, value: HeaderValue) {
+        debug_assert!(
+            self.iter().all(|(n, _)| *n != name),
+            "{name} is there twice"
+        );
         self.0.push((name, value));
     }
 

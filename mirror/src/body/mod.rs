@@ -3,7 +3,7 @@
 //! What is in the page cache is copied at once, or not at all where the kernel
 //! sends it ([`Piece::File`]). Any other block is read on a blocking thread
 //! when the connection asks for it, so a slow disk holds up nobody else, and
-//! lives until its last byte was taken by the kernel. Blocks grow for clients that
+//! lives until the connection took its last byte. Blocks grow for clients that
 //! are quick to take them and shrink for those that are slow, and all blocks
 //! together have a [`Budget`], above which everybody gets the smallest: ten
 //! thousand slow clients cost memory by their number times [`BLOCK_MIN`], not by
@@ -126,22 +126,27 @@ impl Body {
         if self.remaining == 0 {
             account.complete();
         }
-        // What is read from a file may take its time.
-        if self.file.is_some() {
-            account.settle();
-        }
         self.account = Some(account);
         self.flight = Some(Arc::new(flight));
+        // What is read from a file may take its time, and so may what is longer
+        // than a socket takes at once.
+        if self.file.is_some() || self.remaining > BLOCK_FIRST as u64 {
+            self.settle();
+        }
         self
+    }
+
+    /// Lets go of what a client that takes its time need not hold.
+    pub(crate) fn settle(&mut self) {
+        if let Some(account) = &mut self.account {
+            account.settle();
+        }
     }
 
     /// So many bytes more were taken by the connection.
     pub(crate) fn taken(&mut self, length: u64) {
         self.untold = self.untold.saturating_sub(length);
-        // At its end the flight ends, too, which is progress.
-        if self.untold > 0
-            && let Some(flight) = &self.flight
-        {
+        if let Some(flight) = &self.flight {
             flight.progress();
         }
         if let Some(account) = &mut self.account {

@@ -1,6 +1,7 @@
 //! The head of an answer, as bytes.
 
 use crate::reply::Answer;
+use httpdate::HttpDate;
 use hyper::http::{StatusCode, header};
 use std::cell::RefCell;
 use std::io::Write as _;
@@ -58,7 +59,7 @@ fn date(tell: impl FnOnce(&[u8])) {
         if *written != second || text.is_empty() {
             text.clear();
             // A vector takes everything.
-            let _ = write!(text, "{}", httpdate::HttpDate::from(now));
+            let _ = write!(text, "{}", HttpDate::from(now.max(UNIX_EPOCH)));
             *written = second;
         }
         tell(text);

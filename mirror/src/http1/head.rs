@@ -42,24 +42,25 @@ pub(super) fn read(bytes: &[u8]) -> Read {
 }
 
 fn ordinary(parsed: &httparse::Request<'_, '_>, length: usize) -> Option<Box<Head>> {
-    // 1.0 has rules of its own.
-    if parsed.version != Some(1) {
-        return None;
-    }
+    let version = match parsed.version? {
+        0 => Version::HTTP_10,
+        _ => Version::HTTP_11,
+    };
     let method = match parsed.method? {
         "GET" => Method::GET,
         "HEAD" => Method::HEAD,
         _ => return None,
     };
-    let mut is_kept = true;
+    // A client of 1.0 may ask for it in its own way, but need not be given it.
+    let mut is_kept = version == Version::HTTP_11;
     let mut headers = HeaderMap::with_capacity(parsed.headers.len());
     for Header { name, value } in &*parsed.headers {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
         match name {
-            header::CONNECTION => is_kept &= stays_open(value)?,
-            // A body, or more than an answer is asked for.
-            header::CONTENT_LENGTH | header::TRANSFER_ENCODING => return None,
-            header::EXPECT | header::UPGRADE => return None,
+            header::CONNECTION => is_kept &= !says_close(value),
+            header::CONTENT_LENGTH if value == b"0" => {}
+            // A body, or something before the answer.
+            header::CONTENT_LENGTH | header::TRANSFER_ENCODING | header::EXPECT => return None,
             _ => {}
         }
         headers.append(name, HeaderValue::from_bytes(value).ok()?);
@@ -67,7 +68,7 @@ fn ordinary(parsed: &httparse::Request<'_, '_>, length: usize) -> Option<Box<Hea
     let mut request = Request::new(());
     *request.method_mut() = method;
     *request.uri_mut() = Uri::try_from(parsed.path?).ok()?;
-    *request.version_mut() = Version::HTTP_11;
+    *request.version_mut() = version;
     *request.headers_mut() = headers;
     Some(Box::new(Head {
         request,
@@ -76,15 +77,11 @@ fn ordinary(parsed: &httparse::Request<'_, '_>, length: usize) -> Option<Box<Hea
     }))
 }
 
-/// What a `Connection` header says, if it says nothing else.
-fn stays_open(value: &[u8]) -> Option<bool> {
-    if value.eq_ignore_ascii_case(b"keep-alive") {
-        Some(true)
-    } else if value.eq_ignore_ascii_case(b"close") {
-        Some(false)
-    } else {
-        None
-    }
+/// Whether a `Connection` header says that no request follows. What else it may
+/// name (a wish to upgrade, too) can be passed over.
+fn says_close(value: &[u8]) -> bool {
+    let mut options = value.split(|byte| *byte == b',');
+    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
 #[cfg(test)]
@@ -117,21 +114,22 @@ mod tests {
     #[test]
     fn a_connection_is_kept_unless_the_client_says_otherwise() {
         for (line, expected) in [
-            ("", Some(true)),
-            ("Connection: keep-alive\r\n", Some(true)),
-            ("connection: Keep-Alive\r\n", Some(true)),
-            ("Connection: Close\r\n", Some(false)),
-            (
-                "Connection: keep-alive\r\nConnection: close\r\n",
-                Some(false),
-            ),
-            ("Connection: close, TE\r\n", None),
-            ("Connection: Upgrade\r\n", None),
-            ("Connection:\r\n", None),
+            ("", true),
+            ("Connection: keep-alive\r\n", true),
+            ("connection: Keep-Alive\r\n", true),
+            ("Connection: Close\r\n", false),
+            ("Connection: keep-alive\r\nConnection: close\r\n", false),
+            ("Connection: TE, CLOSE\r\n", false),
+            ("Connection: close ,TE\r\n", false),
+            ("Connection: Upgrade, closed\r\nUpgrade: h2c\r\n", true),
+            ("Connection:\r\n", true),
         ] {
             let head = ordinary(&format!("HEAD / HTTP/1.1\r\nHost: m\r\n{line}\r\n"));
-            assert_eq!(head.map(|head| head.is_kept), expected, "{line:?}");
+            assert_eq!(head.unwrap().is_kept, expected, "{line:?}");
         }
+        let head = ordinary("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").unwrap();
+        assert_eq!(head.request.version(), Version::HTTP_10);
+        assert!(!head.is_kept);
     }
 
     #[test]
@@ -140,16 +138,15 @@ mod tests {
         for text in [
             "POST / HTTP/1.1\r\nHost: m\r\n\r\n",
             "get / HTTP/1.1\r\nHost: m\r\n\r\n",
-            "GET / HTTP/1.0\r\n\r\n",
             "GET / HTTP/2.0\r\n\r\n",
             "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-            "GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+            "GET / HTTP/1.1\r\nContent-Length: 00\r\n\r\n",
+            "GET / HTTP/1.1\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n",
             "GET / HTTP/1.1\r\ncontent-length: 5\r\n\r\nGET /",
             "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
             "GET / HTTP/1.1\r\nTransfer-Encoding : chunked\r\n\r\n",
             "GET / HTTP/1.1\r\nTransfer\0Encoding: chunked\r\n\r\n",
             "GET / HTTP/1.1\r\nExpect: 100-continue\r\n\r\n",
-            "GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: m\r\n folded\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: m\rX: y\r\n\r\n",
             "GET a/b HTTP/1.1\r\nHost: m\r\n\r\n",

@@ -17,18 +17,21 @@ mod head;
 
 use crate::activity::Activity;
 use crate::body::{Body, Piece};
+use crate::faults;
 use crate::ranges::Span;
 use crate::reply::Answer;
-use crate::transport::{self, Rewound, Transport};
+use crate::transport::{Rewound, Transport, on_the_way};
 use bytes::{Buf as _, Bytes};
 use head::{Head, Read};
 use hyper::http::Request;
+use rustix::io::Errno;
 use std::fs::File;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 use tokio::io::{AsyncWriteExt as _, ReadBuf};
 
 /// Most headers of a request, as hyper has it.
@@ -83,7 +86,7 @@ pub(crate) async fn converse<S: Transport>(
             break;
         }
     }
-    line.stream.shutdown().await?;
+    line.close().await?;
     Ok(Outcome::Closed)
 }
 
@@ -100,14 +103,21 @@ impl<S: Transport> Line<'_, S> {
         // What was read with the request before it.
         let mut from = 0;
         loop {
+            // Empty lines may stand before a request, and count for nothing.
+            if self
+                .ahead
+                .first()
+                .is_some_and(|byte| b"\r\n".contains(byte))
+            {
+                let text = self.ahead.iter().position(|byte| !b"\r\n".contains(byte));
+                self.ahead.drain(..text.unwrap_or(self.ahead.len()));
+                from = 0;
+            }
             if is_worth_reading(&self.ahead, from) {
                 match head::read(&self.ahead) {
                     Read::Ordinary(head) => {
-                        self.ahead.drain(..head.length);
-                        if self.ahead.is_empty() {
-                            // Nothing is held while the client is idle.
-                            self.ahead = Vec::new();
-                        }
+                        // Nothing is held for what was read.
+                        self.ahead = self.ahead.split_off(head.length);
                         return Ok(Next::Head(head));
                     }
                     Read::Other => return Ok(Next::Other),
@@ -118,21 +128,19 @@ impl<S: Transport> Line<'_, S> {
                 return Ok(Next::Other);
             }
             from = self.ahead.len();
-            if poll_fn(|cx| self.poll_fill(cx)).await? == 0 {
+            if poll_fn(|cx| self.poll_fill(cx, true)).await? == 0 {
                 return Ok(Next::End);
             }
         }
     }
 
-    /// Reads what there is; 0 at the end, which also comes when the connection
-    /// is to end.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    /// Reads what there is; 0 at the end, which for a request also comes when
+    /// none is wanted.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, request: bool) -> Poll<io::Result<usize>> {
         let mut some = [const { MaybeUninit::uninit() }; READ];
         let mut some = ReadBuf::uninit(&mut some);
         match Pin::new(&mut self.stream).poll_read(cx, &mut some) {
-            Poll::Pending if self.activity.is_ending() => {
-                return Poll::Ready(Ok(0));
-            }
+            Poll::Pending if request && self.activity.is_ending() => return Poll::Ready(Ok(0)),
             read => ready!(read)?,
         }
         self.ahead.extend_from_slice(some.filled());
@@ -160,10 +168,7 @@ impl<S: Transport> Line<'_, S> {
 
     async fn send_head(&mut self, head: &mut Bytes, more: bool) -> io::Result<()> {
         while head.has_remaining() {
-            let sent = poll_fn(|cx| {
-                self.look();
-                self.stream.poll_send(cx, &[IoSlice::new(head)], more)
-            });
+            let sent = poll_fn(|cx| self.stream.poll_send(cx, &[IoSlice::new(head)], more));
             head.advance(some(sent.await?)?);
         }
         Ok(())
@@ -178,10 +183,13 @@ impl<S: Transport> Line<'_, S> {
     ) -> io::Result<()> {
         while bytes.has_remaining() {
             let sent = poll_fn(|cx| {
-                self.look();
                 let both = [IoSlice::new(head), IoSlice::new(&bytes)];
                 let buffers = if head.is_empty() { &both[1..] } else { &both };
-                self.stream.poll_send(cx, buffers, false)
+                let sent = self.stream.poll_send(cx, buffers, false);
+                if sent.is_pending() {
+                    body.settle();
+                }
+                sent
             });
             let sent = some(sent.await?)?;
             let of_head = sent.min(head.len());
@@ -194,11 +202,8 @@ impl<S: Transport> Line<'_, S> {
 
     async fn send_file(&mut self, file: &File, mut span: Span, body: &mut Body) -> io::Result<()> {
         while span.length > 0 {
-            let sent = poll_fn(|cx| {
-                self.look();
-                self.stream.poll_send_file(cx, file, span)
-            });
-            let sent = sent.await? as u64;
+            let sent = poll_fn(|cx| self.stream.poll_send_file(cx, file, span)).await;
+            let sent = sent.inspect_err(tell_of_file)? as u64;
             span = Span {
                 offset: span.offset + sent,
                 length: span.length - sent,
@@ -208,10 +213,33 @@ impl<S: Transport> Line<'_, S> {
         Ok(())
     }
 
-    /// Tells what the client took meanwhile, when that is asked for.
-    fn look(&self) {
-        self.activity
-            .tell(|| transport::on_the_way(self.stream.socket()));
+    /// Closes the connection when its client has all that was sent, or has closed
+    /// it, too: if anything arrives before that is not read, the kernel forgets
+    /// what is on its way. The patience is that with a client who takes nothing.
+    async fn close(&mut self) -> io::Result<()> {
+        let _flight = self.activity.begin(Instant::now());
+        let waits = on_the_way(self.stream.socket());
+        self.stream.shutdown().await?;
+        if waits == Some(0) {
+            return Ok(());
+        }
+        // The end itself is on its way as one byte.
+        while on_the_way(self.stream.socket()).is_some_and(|bytes| bytes > 1) {
+            self.ahead.clear();
+            if poll_fn(|cx| self.poll_fill(cx, false)).await? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tells what is wrong with a file, as opposed to a client.
+fn tell_of_file(error: &io::Error) {
+    let is_file = error.kind() == io::ErrorKind::UnexpectedEof
+        || error.raw_os_error() == Some(Errno::IO.raw_os_error());
+    if is_file {
+        faults::tell(&format!("cannot send a file to its end: {error}"));
     }
 }
 

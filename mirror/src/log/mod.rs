@@ -205,6 +205,7 @@ impl Writer {
         let mut batch = String::new();
         while let Ok(message) = receiver.recv() {
             let mut message = Some(message);
+            let mut has_room = true;
             // What has gathered meanwhile is written together.
             while let Some(now) = message {
                 match now {
@@ -218,11 +219,14 @@ impl Writer {
                         return;
                     }
                 }
-                let has_room = batch.len() < BATCH;
+                has_room = batch.len() < BATCH;
                 message = has_room.then(|| receiver.try_recv().ok()).flatten();
             }
             self.write(&mut batch);
-            std::thread::sleep(GATHER);
+            // With more to write already, nobody would be woken.
+            if has_room {
+                std::thread::sleep(GATHER);
+            }
         }
     }
 

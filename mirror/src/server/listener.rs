@@ -5,10 +5,11 @@ use super::address::{Address, Remote};
 use super::bind::Bound;
 use super::crew::{Foreman, Post};
 use super::door::Door;
+use crate::activity::Activity;
 use crate::clients::Guest;
 use crate::connection::{self, Reception, Visitor};
 use crate::faults;
-use crate::transport::Transport;
+use crate::transport::{Monitored, Transport};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -178,14 +179,14 @@ fn greet(tasks: &mut JoinSet<()>, stream: Stream, door: &Door, begin: Begin) {
 }
 
 async fn serve_tcp(stream: std::net::TcpStream, visitor: Visitor, begin: Begin) {
-    if let Some(stream) = watched(TcpStream::from_std(stream), &visitor) {
-        connection::serve(stream, visitor, begin.reception, begin.stop).await;
+    if let Some((stream, activity)) = watched(TcpStream::from_std(stream), &visitor) {
+        connection::serve(stream, activity, visitor, begin.reception, begin.stop).await;
     }
 }
 
 async fn serve_unix(stream: std::os::unix::net::UnixStream, visitor: Visitor, begin: Begin) {
-    if let Some(stream) = watched(UnixStream::from_std(stream), &visitor) {
-        connection::serve(stream, visitor, begin.reception, begin.stop).await;
+    if let Some((stream, activity)) = watched(UnixStream::from_std(stream), &visitor) {
+        connection::serve(stream, activity, visitor, begin.reception, begin.stop).await;
     }
 }
 
@@ -198,23 +199,30 @@ async fn serve_tls<S>(
 ) where
     S: Transport,
 {
-    let Some(stream) = watched(stream.await, &visitor) else {
+    let Some((stream, activity)) = watched(stream.await, &visitor) else {
         return;
     };
     // In a box, because what a handshake needs is not needed any more after it.
     let shaking = Box::pin(shake_hands(tls, stream, visitor.remote, &begin));
     if let Some(stream) = shaking.await {
-        connection::serve(stream, visitor, begin.reception, begin.stop).await;
+        connection::serve(stream, activity, visitor, begin.reception, begin.stop).await;
     }
 }
 
-/// The stream, if the runtime took it.
-fn watched<S>(stream: io::Result<S>, visitor: &Visitor) -> Option<S> {
+/// The stream, if the runtime took it, and what it tells.
+fn watched<S: Transport>(
+    stream: io::Result<S>,
+    visitor: &Visitor,
+) -> Option<(Monitored<S>, Activity)> {
     let remote = visitor.remote;
     stream
         .inspect_err(|error| {
             faults::tell(&format!("cannot serve connections: {error}"));
             tracing::debug!(%remote, %error, "a connection was not served");
+        })
+        .map(|stream| {
+            let activity = Activity::new();
+            (Monitored::new(stream, activity.clone()), activity)
         })
         .ok()
 }

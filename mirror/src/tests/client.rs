@@ -58,6 +58,11 @@ impl Client {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
 
+    /// Sends these bytes alone, unless the server has closed the connection.
+    pub(super) fn sends(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
     /// Sends a request with these further header lines.
     pub(super) fn request(&mut self, method: &str, target: &str, headers: &[&str]) {
         let mut text = format!("{method} {target} HTTP/1.1\r\nHost: mirror\r\n");

@@ -73,13 +73,13 @@ impl Fixture {
         fixture
     }
 
-    /// Writes a catalog of this version with a channel `latest`, switching to
-    /// it in one step.
     /// Waits until what the server saw before counts no more.
     pub(super) fn pass_a_moment() {
         std::thread::sleep(2 * MOMENT);
     }
 
+    /// Writes a catalog of this version with a channel `latest`, switching to
+    /// it in one step.
     pub(super) fn write_catalog(&self, version: u64) {
         let payload = serde_json::json!({
             "repository": "r", "version": version, "keys": [],

@@ -1,6 +1,7 @@
 //! The server, asked over real connections on loopback.
 
 mod client;
+mod conversation;
 mod fixture;
 mod hostile;
 mod hub;

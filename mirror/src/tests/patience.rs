@@ -64,8 +64,8 @@ fn who_takes_nothing_of_an_answer_is_cut_and_who_takes_little_is_not() {
     assert!(rest.len() < ARCHIVE, "{} bytes", rest.len());
 }
 
-/// What a body's blocks come to while each is taken quickly, the last of them
-/// as large as any: from 32 KiB on, each twice the one before it.
+/// What the first of a body's blocks come to while each is taken quickly: from 32
+/// KiB on, each twice the one before it.
 const BLOCKS: usize = (32 + 64 + 128 + 256 + 512) << 10;
 
 #[test]

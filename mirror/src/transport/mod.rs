@@ -7,9 +7,14 @@
 //! that it [`holds`](crate::page_cache::holds) are sent like this; others are
 //! read by a blocking thread, after which they are cached.
 //!
-//! A socket that took less than it was given is full. That is asked for with
-//! `poll`, which is cheaper than to be told by a second `sendfile`, and without
-//! which the kernel would not say when there is room again.
+//! A socket that took less of a file than there is, is full, or the file is
+//! shorter than it was. `poll` says which, at less cost than a second `sendfile`.
+
+mod monitored;
+mod rewound;
+
+pub(crate) use monitored::Monitored;
+pub(crate) use rewound::Rewound;
 
 use crate::ranges::Span;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -23,7 +28,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
@@ -62,6 +68,11 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     }
 }
 
+/// Has the kernel forget what it holds for a client when the socket is closed.
+fn forget_unsent(socket: BorrowedFd<'_>) -> io::Result<()> {
+    SockRef::from(&socket).set_linger(Some(Duration::ZERO))
+}
+
 /// Limits the bytes that the kernel holds for a client beyond those on their
 /// way, where that can be said.
 pub(crate) fn limit_unsent(socket: BorrowedFd<'_>, most: u32) -> io::Result<()> {
@@ -96,11 +107,12 @@ impl Transport for TcpStream {
             true => SendFlags::NOSIGNAL | SendFlags::MORE,
             false => SendFlags::NOSIGNAL,
         };
-        let all = buffers.iter().map(|buffer| buffer.len()).sum();
-        poll_written(self, cx, all, |stream| {
+        let all: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+        let write = |stream: &TcpStream| {
             let mut nothing = rustix::net::SendAncillaryBuffer::default();
             rustix::net::sendmsg(stream, buffers, &mut nothing, flags)
-        })
+        };
+        poll_written(self, cx, write, |_, count| count < all)
     }
 
     fn poll_send_file(
@@ -111,8 +123,11 @@ impl Transport for TcpStream {
     ) -> Poll<io::Result<usize>> {
         let all = usize::try_from(span.length).unwrap_or(usize::MAX);
         let mut offset = span.offset;
-        let sent = poll_written(self, cx, all, |stream| {
+        let write = |stream: &TcpStream| {
             rustix::fs::sendfile(stream, file, Some(&mut offset), all).inspect_err(note_refusal)
+        };
+        let sent = poll_written(self, cx, write, |stream, count| {
+            count < all && is_full(stream)
         });
         match ready!(sent)? {
             // The length was promised in the head; the connection is cut so
@@ -135,12 +150,13 @@ impl<S: Transport> Transport for TlsStream<S> {
     }
 }
 
-/// Writes when the socket takes it: what it takes of `all` bytes.
+/// Writes when the socket takes it, and waits for it before the next time if it
+/// then `is_full`.
 fn poll_written(
     stream: &TcpStream,
     cx: &mut Context<'_>,
-    all: usize,
     mut write: impl FnMut(&TcpStream) -> rustix::io::Result<usize>,
+    is_full: impl Fn(&TcpStream, usize) -> bool,
 ) -> Poll<io::Result<usize>> {
     loop {
         ready!(stream.poll_write_ready(cx))?;
@@ -148,24 +164,23 @@ fn poll_written(
         let tried = stream.try_io(Interest::WRITABLE, || {
             let count = rustix::io::retry_on_intr(|| write(stream))?;
             written = Some(count);
-            match count < all && is_full(stream) {
-                // So that it is waited for before the next time.
+            match is_full(stream, count) {
                 true => Err(io::ErrorKind::WouldBlock.into()),
                 false => Ok(()),
             }
         });
-        match (written, tried) {
-            (Some(count), _) => {
-                pay(cx, count);
-                return Poll::Ready(Ok(count));
-            }
-            (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
-            (None, Err(error)) => return Poll::Ready(Err(error)),
-            (None, Ok(())) => return Poll::Ready(Ok(0)),
+        if let Some(count) = written {
+            pay(cx, count);
+            return Poll::Ready(Ok(count));
+        }
+        match tried {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            tried => return Poll::Ready(tried.map(|()| 0)),
         }
     }
 }
 
+/// Whether nothing more can be written now. If so, the kernel says when it can.
 fn is_full(stream: &TcpStream) -> bool {
     let mut asked = [PollFd::new(stream, PollFlags::OUT)];
     let polled = rustix::event::poll(&mut asked, Some(&Timespec::default()));
@@ -196,81 +211,6 @@ fn pay(cx: &mut Context<'_>, sent: usize) {
             Poll::Ready(turn) => turn.made_progress(),
             Poll::Pending => return,
         }
-    }
-}
-
-/// A stream of which some was read ahead.
-#[derive(Debug)]
-pub(crate) struct Rewound<S> {
-    ahead: Vec<u8>,
-    /// How much of it was read again.
-    read: usize,
-    stream: S,
-}
-
-impl<S> Rewound<S> {
-    pub(crate) fn new(ahead: Vec<u8>, stream: S) -> Self {
-        Self {
-            ahead,
-            read: 0,
-            stream,
-        }
-    }
-}
-
-impl<S: Transport> Rewound<S> {
-    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
-        self.stream.socket()
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let left = &this.ahead[this.read..];
-        if left.is_empty() {
-            this.ahead = Vec::new();
-            this.read = 0;
-            return Pin::new(&mut this.stream).poll_read(cx, buffer);
-        }
-        let count = left.len().min(buffer.remaining());
-        buffer.put_slice(&left[..count]);
-        this.read += count;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buffer)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, buffers)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
