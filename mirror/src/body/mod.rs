@@ -11,8 +11,10 @@
 
 mod block;
 mod budget;
+mod piece;
 
 pub(crate) use budget::Budget;
+pub(crate) use piece::{Part, Piece};
 
 use crate::access::Account;
 use crate::activity::Flight;
@@ -47,15 +49,6 @@ const QUICK: Duration = Duration::from_millis(50);
 /// One that took longer than this makes the next one smaller.
 const SLOW: Duration = Duration::from_millis(500);
 
-/// What a body is made of.
-#[derive(Debug)]
-pub(crate) enum Part {
-    /// These bytes.
-    Bytes(Bytes),
-    /// This part of the file.
-    Span(Span),
-}
-
 /// The body of an answer.
 pub(crate) struct Body {
     file: Option<Arc<File>>,
@@ -69,24 +62,6 @@ pub(crate) struct Body {
     /// Bytes that the account does not know of yet.
     untold: u64,
     flight: Option<Arc<Flight>>,
-}
-
-/// What is next of a body.
-pub(crate) enum Piece {
-    /// These bytes.
-    Bytes(Bytes),
-    /// This block of a file, which is in the page cache.
-    File(Arc<File>, Span),
-}
-
-impl Piece {
-    /// Length in bytes.
-    pub(crate) fn length(&self) -> u64 {
-        match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::File(_, span) => span.length,
-        }
-    }
 }
 
 impl Body {
@@ -282,15 +257,6 @@ impl Body {
         let block = self.allot(next);
         self.leave(span, next.length);
         self.reading = Some(tokio::task::spawn_blocking(move || block.read(&file, next)));
-    }
-}
-
-impl Part {
-    fn length(&self) -> u64 {
-        match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Span(span) => span.length,
-        }
     }
 }
 
