@@ -21,7 +21,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::ready;
 use std::net::TcpStream;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::AsFd as _;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -44,8 +44,11 @@ const STREAM_BUFFER: usize = 64 << 10;
 /// Bytes that the kernel holds for a client beyond those on their way. Without
 /// a limit it takes up to 4 MiB for each client that stopped reading.
 const UNSENT_MAX: u32 = 128 << 10;
-/// The same for those who come while there are few, who are woken less often.
+/// The same for those who come while there are few, for whom the thread wakes
+/// less often; without TLS as much as the kernel takes, which then holds pages of
+/// files that are in memory anyway.
 const UNSENT_WHILE_FEW: u32 = 1 << 20;
+const UNSENT_WHILE_FEW_IN_PLAIN: u32 = u32::MAX;
 /// How many are few, with as many slots for each of them.
 const FEW: usize = 64;
 /// How often a silent HTTP/2 client is asked whether it lives, and how long
@@ -281,21 +284,19 @@ fn is_malformed(error: &(dyn Error + Send + Sync + 'static)) -> bool {
 }
 
 /// Sets the options of a connection's socket, while so many are open.
-pub(crate) fn prepare(stream: &TcpStream, remote: Remote, slots: &Slots) {
+pub(crate) fn prepare(stream: &TcpStream, visitor: &Visitor, slots: &Slots) {
+    let remote = visitor.remote;
     // Heads and the ends of bodies are written when they are complete.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%remote, %error, "cannot set an option of a socket");
     }
     let few = FEW.min(slots.all() / FEW);
-    let most = match slots.taken() <= few {
-        true => UNSENT_WHILE_FEW,
-        false => UNSENT_MAX,
+    let most = match (slots.taken() <= few, visitor.is_secure) {
+        (true, false) => UNSENT_WHILE_FEW_IN_PLAIN,
+        (true, true) => UNSENT_WHILE_FEW,
+        (false, _) => UNSENT_MAX,
     };
-    limit_unsent(stream.as_fd(), most, remote);
-}
-
-fn limit_unsent(socket: BorrowedFd<'_>, most: u32, remote: Remote) {
-    if let Err(error) = transport::limit_unsent(socket, most) {
+    if let Err(error) = transport::limit_unsent(stream.as_fd(), most) {
         tracing::debug!(%remote, %error, "cannot limit what waits for a client");
     }
 }

@@ -158,8 +158,8 @@ fn greet(tasks: &mut JoinSet<()>, stream: Stream, door: &Door, begin: Begin) {
     };
     let runtime = begin.post.runtime.clone();
     match (stream, tls) {
-        (Stream::Tcp(stream, remote), tls) => {
-            connection::prepare(&stream, remote, &begin.reception.slots);
+        (Stream::Tcp(stream, _), tls) => {
+            connection::prepare(&stream, &visitor, &begin.reception.slots);
             match tls {
                 None => tasks.spawn_on(serve_tcp(stream, visitor, begin), &runtime),
                 Some(tls) => {
