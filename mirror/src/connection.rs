@@ -104,6 +104,8 @@ pub(crate) fn protocol(patience: &Patience, head: usize) -> Builder<TokioExecuto
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(patience.head)
+        // Whoever says nothing more is answered all the same, as by `http1`.
+        .half_close(true)
         // Without it, bodies would be copied once more.
         .writev(true)
         .max_buf_size(head);
@@ -133,10 +135,10 @@ pub(crate) async fn serve<S: Transport>(
         activity,
     };
     let other = attendant.ordinary(stream, stop.clone()).await;
-    if let Some(stream) = other {
+    if let Some((stream, is_first)) = other {
         let attendant = Arc::new(attendant);
         // In a box, because it is large and most connections do without it.
-        Box::pin(attendant.by_hyper(stream, stop)).await;
+        Box::pin(attendant.by_hyper(stream, is_first, stop)).await;
     }
 }
 
@@ -148,19 +150,20 @@ struct Attendant {
 }
 
 impl Attendant {
-    /// Answers ordinary requests. Gives what is left when there is another.
+    /// Answers ordinary requests. Gives what is left when there is another, and
+    /// whether that is the first.
     async fn ordinary<S: Transport>(
         &self,
         stream: S,
         stop: watch::Receiver<bool>,
-    ) -> Option<Rewound<S>> {
+    ) -> Option<(Rewound<S>, bool)> {
         let most = self.reception.head;
         let mut talk = pin!(http1::converse(stream, most, &self.activity, self));
         match self
             .attend(&mut talk, |_| self.activity.end(), stop)
             .await?
         {
-            Ok(Outcome::Other(stream)) => Some(stream),
+            Ok(Outcome::Other { stream, is_first }) => Some((stream, is_first)),
             Ok(Outcome::Closed) => None,
             Err(error) => {
                 let remote = self.visitor.remote;
@@ -173,6 +176,7 @@ impl Attendant {
     async fn by_hyper<S: Transport>(
         self: &Arc<Self>,
         stream: Rewound<S>,
+        is_first: bool,
         stop: watch::Receiver<bool>,
     ) {
         let service = service_fn(|request: Request<Incoming>| {
@@ -185,7 +189,10 @@ impl Attendant {
                 Ok::<_, Infallible>(Response::from(answer))
             }
         });
-        let protocol = &self.reception.protocol;
+        let protocol = match is_first {
+            true => &self.reception.protocol,
+            false => &self.reception.protocol.clone().http1_only(),
+        };
         let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
         let end = |connection: Pin<&mut Connection<'_, _, _, _>>| connection.graceful_shutdown();
         let ended = self.attend(&mut connection, end, stop).await;

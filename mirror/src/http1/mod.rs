@@ -20,7 +20,7 @@ use crate::body::{Body, Piece};
 use crate::faults;
 use crate::ranges::Span;
 use crate::reply::Answer;
-use crate::transport::{Rewound, Transport, on_the_way};
+use crate::transport::{Rewound, Transport};
 use bytes::{Buf as _, Bytes};
 use head::{Head, Read};
 use hyper::http::Request;
@@ -31,7 +31,6 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 use tokio::io::{AsyncWriteExt as _, ReadBuf};
 
 /// Most headers of a request, as hyper has it.
@@ -44,7 +43,11 @@ pub(crate) enum Outcome<S> {
     /// It was closed, by either side.
     Closed,
     /// Its next request is not an ordinary one.
-    Other(Rewound<S>),
+    Other {
+        stream: Rewound<S>,
+        /// Whether none was before it, so that HTTP/2 may begin.
+        is_first: bool,
+    },
 }
 
 /// A connection, and what was read of its next request.
@@ -72,12 +75,17 @@ pub(crate) async fn converse<S: Transport>(
         ahead: Vec::new(),
         activity,
     };
+    let mut is_first = true;
     loop {
         let head = match line.next_head(most).await? {
             Next::Head(head) => head,
             Next::End => break,
-            Next::Other => return Ok(Outcome::Other(Rewound::new(line.ahead, line.stream))),
+            Next::Other => {
+                let stream = Rewound::new(line.ahead, line.stream);
+                return Ok(Outcome::Other { stream, is_first });
+            }
         };
+        is_first = false;
         let mut answer = service.call(head.request).await;
         let is_kept = head.is_kept && !activity.is_ending();
         let begin = answer::head(&answer, is_kept);
@@ -86,7 +94,7 @@ pub(crate) async fn converse<S: Transport>(
             break;
         }
     }
-    line.close().await?;
+    line.stream.shutdown().await?;
     Ok(Outcome::Closed)
 }
 
@@ -128,19 +136,19 @@ impl<S: Transport> Line<'_, S> {
                 return Ok(Next::Other);
             }
             from = self.ahead.len();
-            if poll_fn(|cx| self.poll_fill(cx, true)).await? == 0 {
+            if poll_fn(|cx| self.poll_fill(cx)).await? == 0 {
                 return Ok(Next::End);
             }
         }
     }
 
-    /// Reads what there is; 0 at the end, which for a request also comes when
-    /// none is wanted.
-    fn poll_fill(&mut self, cx: &mut Context<'_>, request: bool) -> Poll<io::Result<usize>> {
+    /// Reads what there is; 0 at the end, which also comes when no request is
+    /// wanted.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut some = [const { MaybeUninit::uninit() }; READ];
         let mut some = ReadBuf::uninit(&mut some);
         match Pin::new(&mut self.stream).poll_read(cx, &mut some) {
-            Poll::Pending if request && self.activity.is_ending() => return Poll::Ready(Ok(0)),
+            Poll::Pending if self.activity.is_ending() => return Poll::Ready(Ok(0)),
             read => ready!(read)?,
         }
         self.ahead.extend_from_slice(some.filled());
@@ -209,26 +217,6 @@ impl<S: Transport> Line<'_, S> {
                 length: span.length - sent,
             };
             body.taken(sent);
-        }
-        Ok(())
-    }
-
-    /// Closes the connection when its client has all that was sent, or has closed
-    /// it, too: if anything arrives before that is not read, the kernel forgets
-    /// what is on its way. The patience is that with a client who takes nothing.
-    async fn close(&mut self) -> io::Result<()> {
-        let _flight = self.activity.begin(Instant::now());
-        let waits = on_the_way(self.stream.socket());
-        self.stream.shutdown().await?;
-        if waits == Some(0) {
-            return Ok(());
-        }
-        // The end itself is on its way as one byte.
-        while on_the_way(self.stream.socket()).is_some_and(|bytes| bytes > 1) {
-            self.ahead.clear();
-            if poll_fn(|cx| self.poll_fill(cx, false)).await? == 0 {
-                break;
-            }
         }
         Ok(())
     }

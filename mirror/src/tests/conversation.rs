@@ -87,17 +87,71 @@ fn the_last_answer_says_that_it_is() {
 fn a_client_that_says_nothing_more_is_answered_whole() {
     let fixture = Fixture::new();
     let server = fixture.serve();
-    for path in ["/catalog.json".to_owned(), archive()] {
+    let paths = ["/catalog.json".to_owned(), archive()];
+    // The second is for hyper.
+    let lines = ["", "Expect: 100-continue\r\n"];
+    for (path, line) in paths.iter().flat_map(|path| lines.map(|line| (path, line))) {
         let mut stream = TcpStream::connect(server.local_addr()).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: m\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: m\r\n{line}\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
-        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{path}");
-        assert!(path != archive() || answer.ends_with(&fixture.archive));
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{path} {line}");
+        let is_whole = *path != archive() || answer.ends_with(&fixture.archive);
+        assert!(is_whole, "{line}: {} bytes", answer.len());
     }
+}
+
+#[test]
+fn what_nobody_reads_takes_nothing_from_an_answer() {
+    let fixture = Fixture::new();
+    let server = fixture.serve();
+    let get = format!("GET {} HTTP/1.1\r\nHost: m\r\n", archive());
+    let smuggled = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
+    for (text, expected) in [
+        (format!("{get}Connection: close\r\n\r\n"), vec![200]),
+        (format!("{get}\r\nGET / x HTTP/1.1\r\n\r\n"), vec![200, 400]),
+        (format!("{get}\r\n{get}{smuggled}"), vec![200, 200]),
+    ] {
+        let mut client = Client::narrow(server.local_addr());
+        client.send(text.clone() + &"x".repeat(16_000));
+        std::thread::sleep(SHORT / 4);
+        assert_eq!(statuses(&mut client), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn who_has_everything_holds_up_nobody() {
+    let fixture = Fixture::new();
+    let server = fixture.serve();
+    let mut client = Client::connect(server.local_addr());
+    assert_eq!(client.get(&archive(), &["Connection: close"]).status, 200);
+    let mut other = Client::connect(server.local_addr());
+    other.request("GET", &archive(), &[]);
+    other.answer_head().unwrap();
+    let stopped = std::thread::spawn(move || server.stop());
+    assert_eq!(other.read(ARCHIVE).unwrap().len(), ARCHIVE);
+    // Neither closes its side.
+    let begun = Instant::now();
+    stopped.join().unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn http_2_begins_a_connection_or_not_at_all() {
+    let fixture = Fixture::new();
+    let server = fixture.serve();
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let mut client = Client::connect(server.local_addr());
+    client.send(preface);
+    // The head of a frame of settings.
+    assert_eq!(client.read(4).unwrap()[3], 4);
+    let mut client = Client::connect(server.local_addr());
+    assert_eq!(client.get("/catalog.json", &[]).status, 200);
+    client.send(preface);
+    assert!(client.answer_head().is_none());
 }
 
 #[test]
