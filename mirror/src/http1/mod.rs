@@ -1,7 +1,7 @@
-//! HTTP/1.1 as nearly every client speaks it: `GET` and `HEAD` without a body,
-//! one after another. Everything else (HTTP/2, HTTP/1.0, bodies, upgrades,
-//! whatever is malformed) is handed to hyper, together with the bytes that were
-//! read, and hyper keeps the connection.
+//! HTTP/1 as nearly every client speaks it: `GET` and `HEAD` without a body, one
+//! after another. Everything else (HTTP/2, other methods, bodies, whatever is
+//! malformed) is handed to hyper, together with the bytes that were read, and
+//! hyper keeps the connection.
 //!
 //! hyper is made for every program; for a mirror it costs a small answer as much
 //! in the program as all of nginx does, an idle connection two buffers, and it
@@ -10,7 +10,8 @@
 //! does it, the same answers are made, an idle connection holds no buffer, and
 //! blocks of files go from the page cache to the socket. There is nothing here
 //! about the lengths of requests' bodies, which is where servers and proxies
-//! come to disagree.
+//! come to disagree. A client that closes its side is answered all the same; one
+//! that is gone is noticed when the answer is sent.
 
 mod answer;
 mod head;
