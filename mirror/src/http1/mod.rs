@@ -58,7 +58,8 @@ struct Line<'a, S> {
     activity: &'a Activity,
 }
 
-/// Whoever answers requests.
+/// Whoever answers requests. A trait, because a closure cannot promise yet that
+/// what it returns may go from thread to thread (`Send`) when it borrows.
 pub(crate) trait Service: Sync {
     fn call(&self, request: Request<()>) -> impl Future<Output = Answer> + Send;
 }
